@@ -1,0 +1,91 @@
+"""What is judged, read from one TOML file: question, guideline, labels, direction, threshold."""
+
+import hashlib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.errors import SetupError, UnknownField
+
+BUNDLED = Path(__file__).with_name("criteria.toml")
+
+
+class Label(BaseModel):
+    """A value that a reviewer can choose."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    fails: bool | None = None
+    """Whether the label counts as a failure; None where the reviewer cannot tell."""
+
+
+class Criterion(BaseModel):
+    """One thing that is judged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    question: str
+    guideline: str
+    higher_is_better: bool
+    threshold: float = Field(ge=0, le=1)
+    passing: str
+    failing: str
+    failures: str
+    """What failing answers are called in a report, in the plural."""
+    labels: tuple[Label, ...]
+
+    def passes(self, score: float) -> bool:
+        """Whether a score lies on the good side of the threshold; the threshold itself passes."""
+        if self.higher_is_better:
+            return score >= self.threshold
+        return score < self.threshold
+
+    def label_for(self, score: float) -> str:
+        """The name of the outcome that a score stands for."""
+        return self.passing if self.passes(score) else self.failing
+
+    def label(self, name: str) -> Label:
+        """The reviewer's label of that name, or UnknownField listing those that exist."""
+        for label in self.labels:
+            if label.name == name:
+                return label
+        known = ", ".join(label.name for label in self.labels)
+        raise UnknownField(f"{self.name!r} has no label {name!r}; its labels are {known}")
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """All criteria of the service, in the order of the file."""
+
+    by_name: Mapping[str, Criterion]
+    digest: str
+    """Hexadecimal sha256 of the file: the guideline version that annotations carry."""
+
+    def __iter__(self) -> Iterator[Criterion]:
+        return iter(self.by_name.values())
+
+    def get(self, name: str) -> Criterion:
+        """The criterion of that name, or UnknownField listing those that exist."""
+        try:
+            return self.by_name[name]
+        except KeyError:
+            known = ", ".join(self.by_name)
+            raise UnknownField(f"there is no criterion {name!r}; there are {known}") from None
+
+
+def read_criteria(path: Path = BUNDLED) -> Criteria:
+    """The criteria of a TOML file, or SetupError naming what is wrong in it."""
+    content = path.read_bytes()
+    try:
+        tables = tomllib.loads(content.decode())
+        by_name = {name: Criterion(name=name, **table) for name, table in tables.items()}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError, TypeError) as error:
+        raise SetupError(f"{path} is not a valid criteria file: {error}") from None
+    return Criteria(by_name=by_name, digest=hashlib.sha256(content).hexdigest())

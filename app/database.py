@@ -1,0 +1,129 @@
+"""Open a database, hold a transaction, upsert: all that differs between SQLite and PostgreSQL.
+
+A transaction that writes takes SQLite's write lock at its start, so that it fails at once or not at
+all. Commits are durable before `transaction` returns: SQLite runs in WAL mode with
+`synchronous=FULL`, PostgreSQL with `synchronous_commit=on`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session, SQLModel
+
+from app.errors import Busy
+
+BUSY_TIMEOUT_SECONDS = 5
+ROWS_PER_STATEMENT = 500
+
+
+def open_database(url: str) -> Engine:
+    """An engine for the URL, ready for use by several threads; nothing is connected yet."""
+    if url.startswith("sqlite"):
+        return _open_sqlite(url)
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": BUSY_TIMEOUT_SECONDS,
+            "options": "-c synchronous_commit=on -c timezone=utc",
+        },
+    )
+
+
+def _open_sqlite(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        # The driver's own transactions would start as readers and fail late.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("touchstone_writes", True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """A session whose work is on disk when the block ends, or undone when it raises.
+
+    Raises Busy when the database is locked or cannot be reached.
+    """
+    try:
+        with Session(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+    except OperationalError as error:
+        raise Busy(_busy_reason(error)) from error
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """A session that reads without taking SQLite's write lock."""
+    try:
+        with engine.connect() as connection:
+            quiet = connection.execution_options(touchstone_writes=False)
+            with Session(quiet, expire_on_commit=False) as session:
+                yield session
+    except OperationalError as error:
+        raise Busy(_busy_reason(error)) from error
+
+
+def is_sqlite(session: Session) -> bool:
+    """Whether the session speaks to SQLite."""
+    return session.get_bind().dialect.name == "sqlite"
+
+
+def skip_locked(session: Session) -> Mapping[str, bool]:
+    """Arguments of `with_for_update` that let two workers claim different rows; SQLite needs none,
+    because its writing transactions exclude each other."""
+    return {"skip_locked": not is_sqlite(session)}
+
+
+def upsert(
+    session: Session,
+    table: type[SQLModel],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    keys: Sequence[str],
+    update: Mapping[str, Any] | Sequence[str],
+) -> None:
+    """Insert rows, or update the columns named where a row with the same keys exists.
+
+    `update` names columns that take the new row's value, or maps a column to a function of
+    (stored column, new value) that returns an SQL expression. Rows must not repeat a key.
+    """
+    dialect = sqlite if is_sqlite(session) else postgresql
+    stored = table.__table__  # type: ignore[attr-defined]
+    for start in range(0, len(rows), ROWS_PER_STATEMENT):
+        statement = dialect.insert(stored).values(list(rows[start : start + ROWS_PER_STATEMENT]))
+        new = statement.excluded
+        if not isinstance(update, Mapping):
+            changes = {name: new[name] for name in update}
+        else:
+            changes = {name: merge(stored.c[name], new[name]) for name, merge in update.items()}
+        if changes:
+            statement = statement.on_conflict_do_update(index_elements=list(keys), set_=changes)
+        else:
+            statement = statement.on_conflict_do_nothing(index_elements=list(keys))
+        session.execute(statement)
+
+
+def ping(engine: Engine) -> None:
+    """Return when the database answers; raise Busy when it does not."""
+    with reading(engine) as session:
+        session.execute(text("SELECT 1"))
+
+
+def _busy_reason(error: OperationalError) -> str:
+    if "locked" in str(error.orig) or "busy" in str(error.orig):
+        return "the database is busy with another writer; send the same request again"
+    return "the database cannot be reached or cannot write; send the same request again"

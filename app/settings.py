@@ -1,0 +1,86 @@
+"""Every knob, its default and its meaning: the only reader of the environment (TOUCHSTONE_*)."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import SetupError
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Settings(BaseSettings):
+    """The settings of one process, read once and passed on."""
+
+    model_config = SettingsConfigDict(env_prefix="TOUCHSTONE_", frozen=True, extra="ignore")
+
+    database_url: str = Field(
+        "sqlite:///touchstone.db",
+        description="SQLite (`sqlite:///file.db`) or PostgreSQL (`postgresql+psycopg://…`).",
+    )
+    host: str = Field("127.0.0.1", description="Address the server binds to.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the server binds to.")
+    open_access: bool = Field(
+        False, description="Switch keys and sign-in off for a try-out; loopback only."
+    )
+    trace_quiet_seconds: float = Field(
+        5.0, ge=0, description="A trace is assembled when no span came for this long …"
+    )
+    trace_max_age_seconds: float = Field(
+        300.0, ge=0, description="… or at the latest this long after its first new span."
+    )
+    max_body_bytes: int = Field(
+        64 * 1024 * 1024, gt=0, description="Largest request body, before and after inflation."
+    )
+    models_dir: Path = Field(
+        Path("models_cache"), description="Where fetched weights of hub evaluators lie."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where the judges run: `auto`, `cpu` or `cuda`."
+    )
+    evaluators: str = Field(
+        "",
+        description="Names of hub evaluators to add to the bundled ones, separated by commas.",
+    )
+    lease_seconds: float = Field(
+        120.0, gt=0, description="How long a worker may hold a claimed evaluation."
+    )
+    max_attempts: int = Field(
+        3, ge=1, description="Claims after which an evaluation is given up as failed."
+    )
+    claim_size: int = Field(
+        32, ge=1, description="How many interactions a worker claims at a time."
+    )
+    time_zone: str = Field("UTC", description="Time zone that weeks and days are counted in.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        if url.startswith("postgresql://"):
+            return url.replace("postgresql://", "postgresql+psycopg://", 1)
+        if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return url
+
+    @property
+    def added_evaluators(self) -> tuple[str, ...]:
+        """The names in `evaluators`, stripped, without empty ones."""
+        return tuple(name for part in self.evaluators.split(",") if (name := part.strip()))
+
+
+def read_settings(**overrides: object) -> Settings:
+    """The settings of the environment, or SetupError naming the variable that is wrong."""
+    try:
+        settings = Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "TOUCHSTONE_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise SetupError(f"{name} is wrong: {first['msg']} (got {first['input']!r})") from None
+    if settings.open_access and settings.host not in LOOPBACK:
+        raise SetupError(
+            f"TOUCHSTONE_OPEN_ACCESS=1 is allowed on loopback only, not on {settings.host!r}; "
+            "unset it, or set TOUCHSTONE_HOST=127.0.0.1"
+        )
+    return settings
