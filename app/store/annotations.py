@@ -1,0 +1,82 @@
+"""Annotations: what reviewers say. Rows are only ever added; a correction replaces an earlier row."""
+
+from collections.abc import Sequence
+
+from sqlmodel import Session, col, select
+
+from app.criteria import Criteria
+from app.database import upsert
+from app.errors import Conflict, NotFound, UnknownField
+from app.store.interactions import get_interaction
+from app.tables import Annotation
+
+IDS_PER_QUERY = 500
+LONGEST_TEXT = 100_000
+SAME_DELIVERY = ("project", "interaction_id", "criterion", "reviewer")
+
+
+def add_annotation(session: Session, annotation: Annotation, *, criteria: Criteria) -> Annotation:
+    """The stored annotation; a second delivery of the same idempotency key changes nothing."""
+    _check(session, annotation, criteria)
+    row = annotation.model_dump(exclude={"id"})
+    upsert(session, Annotation, [row], keys=["idempotency_key"], update=[])
+    same_key = Annotation.idempotency_key == annotation.idempotency_key
+    stored = session.exec(select(Annotation).where(same_key)).one()
+    if any(getattr(stored, name) != getattr(annotation, name) for name in SAME_DELIVERY):
+        raise Conflict(
+            f"the idempotency key {annotation.idempotency_key!r} was used for another annotation; "
+            "make a new key for every annotation"
+        )
+    return stored
+
+
+def annotations_of(session: Session, interaction_ids: Sequence[str]) -> dict[str, list[Annotation]]:
+    """The annotations of each interaction that no later one replaces, oldest first."""
+    found: dict[str, list[Annotation]] = {}
+    for start in range(0, len(interaction_ids), IDS_PER_QUERY):
+        wanted = interaction_ids[start : start + IDS_PER_QUERY]
+        query = select(Annotation).where(col(Annotation.interaction_id).in_(wanted))
+        rows = list(session.exec(query.order_by(col(Annotation.id))))
+        replaced = {row.replaces_id for row in rows}
+        for row in rows:
+            if row.id not in replaced:
+                found.setdefault(row.interaction_id, []).append(row)
+    return found
+
+
+def own_annotations(
+    session: Session, interaction_id: str, *, reviewer: str, queue_id: int | None = None
+) -> dict[str, Annotation]:
+    """A reviewer's current annotation of an interaction per criterion, of one queue or of all."""
+    rows = annotations_of(session, [interaction_id]).get(interaction_id, [])
+    return {
+        row.criterion: row
+        for row in rows
+        if row.reviewer == reviewer and queue_id in (None, row.queue_id)
+    }
+
+
+def _check(session: Session, annotation: Annotation, criteria: Criteria) -> None:
+    criterion = criteria.get(annotation.criterion)
+    for label in (annotation.final_label, annotation.blind_label):
+        if label is not None:
+            criterion.label(label)
+    if not annotation.idempotency_key or not annotation.reviewer:
+        raise UnknownField("an annotation needs a reviewer and an idempotency key")
+    for name in ("comment", "corrected_response"):
+        if len(getattr(annotation, name) or "") > LONGEST_TEXT:
+            raise UnknownField(f"{name} is longer than {LONGEST_TEXT} characters; shorten it")
+    get_interaction(session, annotation.project, annotation.interaction_id)
+    if annotation.replaces_id is not None:
+        _check_replaced(session, annotation)
+
+
+def _check_replaced(session: Session, annotation: Annotation) -> None:
+    earlier = session.get(Annotation, annotation.replaces_id)
+    if earlier is None or earlier.project != annotation.project:
+        raise NotFound(f"there is no annotation {annotation.replaces_id} to replace")
+    if any(getattr(earlier, name) != getattr(annotation, name) for name in SAME_DELIVERY):
+        raise Conflict(
+            f"annotation {earlier.id} is another reviewer's or about something else; "
+            "only your own annotation of the same interaction and criterion can be replaced"
+        )
