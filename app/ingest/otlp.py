@@ -1,0 +1,173 @@
+"""Decode OTLP/HTTP traces into rows, and encode the replies that OTLP wants.
+
+One bad span costs only itself: it is rejected with a reason, the others are kept. A body that
+cannot be understood raises BadRequest.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from app.errors import UnsupportedMediaType
+from app.ingest import otlp_json, otlp_protobuf
+from app.ingest.values import clean_int32, clean_ns, clean_text, clean_value, content_hash
+from app.tables import LogRecord, Span, SpanRow
+
+Encoding = Literal["protobuf", "json"]
+Signal = Literal["traces", "logs", "metrics"]
+Row = TypeVar("Row", Span, LogRecord)
+
+MEDIA_TYPES: dict[Encoding, str] = {
+    "protobuf": "application/x-protobuf",
+    "json": "application/json",
+}
+MAX_MESSAGE = 2_000
+BAD_TRACE_ID = "the trace id is not 16 bytes that are not all zero"
+BAD_SPAN_ID = "the span id is not 8 bytes that are not all zero"
+NO_IDS = "there is no trace id and no span id (were these logs? they belong to /v1/logs)"
+
+_TRACE_ID = re.compile("(?!0{32})[0-9a-fA-F]{32}")
+_SPAN_ID = re.compile("(?!0{16})[0-9a-fA-F]{16}")
+_RESPONSES = {
+    "traces": (ExportTraceServiceResponse, "rejected_spans", "rejectedSpans"),
+    "logs": (ExportLogsServiceResponse, "rejected_log_records", "rejectedLogRecords"),
+    "metrics": (ExportMetricsServiceResponse, "rejected_data_points", "rejectedDataPoints"),
+}
+_RPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 409: 10, 413: 8, 415: 3, 429: 8, 503: 14}
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded(Generic[Row]):
+    """What a request held: rows to store, and how many others were refused and why."""
+
+    rows: list[Row] = field(default_factory=list)
+    rejected: int = 0
+    message: str = ""
+    unassociated: int = 0
+    """Log records of no span, which are no error and can never belong to an interaction."""
+
+
+def encoding_of(content_type: str | None) -> Encoding:
+    """Protobuf or JSON, whatever the case and parameters of the content type."""
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    for encoding, known in MEDIA_TYPES.items():
+        if media_type == known:
+            return encoding
+    raise UnsupportedMediaType(
+        f"Content-Type {content_type or ''!r} is not supported; "
+        "send application/x-protobuf or application/json"
+    )
+
+
+def decode_traces(
+    body: bytes, content_type: str | None, *, project: str, now: datetime
+) -> Decoded[Span]:
+    """The spans of an ExportTraceServiceRequest as rows; of two equal ids the later is kept."""
+    rows: dict[tuple[str, str], Span] = {}
+    refused: Counter[str] = Counter()
+    total = 0
+    for columns in _read_spans(body, encoding_of(content_type)):
+        total += 1
+        reason = _fault(columns)
+        if reason:
+            refused[reason] += 1
+            continue
+        span = _span(columns, project=project, now=now)
+        rows[span.trace_id, span.span_id] = span
+    return Decoded(list(rows.values()), refused.total(), _message(refused, total, "spans"))
+
+
+def _read_spans(body: bytes, encoding: Encoding) -> Iterator[SpanRow]:
+    return otlp_json.read_spans(body) if encoding == "json" else otlp_protobuf.read_spans(body)
+
+
+def _fault(columns: SpanRow) -> str | None:
+    if not columns["trace_id"] and not columns["span_id"]:
+        return NO_IDS
+    if not valid_trace_id(columns["trace_id"]):
+        return BAD_TRACE_ID
+    return None if valid_span_id(columns["span_id"]) else BAD_SPAN_ID
+
+
+def valid_trace_id(text: str) -> bool:
+    """Whether the text is 32 hexadecimal digits that are not all zero."""
+    return _TRACE_ID.fullmatch(text) is not None
+
+
+def valid_span_id(text: str) -> bool:
+    """Whether the text is 16 hexadecimal digits that are not all zero."""
+    return _SPAN_ID.fullmatch(text) is not None
+
+
+def _span(columns: SpanRow, *, project: str, now: datetime) -> Span:
+    parent = columns["parent_span_id"]
+    clean: SpanRow = {
+        "trace_id": columns["trace_id"].lower(),
+        "span_id": columns["span_id"].lower(),
+        "parent_span_id": parent.lower() if valid_span_id(parent) else None,
+        "name": clean_text(columns["name"]),
+        "kind": clean_int32(columns["kind"]),
+        "start_ns": clean_ns(columns["start_ns"]),
+        "end_ns": clean_ns(columns["end_ns"]),
+        "status_code": clean_int32(columns["status_code"]),
+        "status_message": clean_text(columns["status_message"]),
+        "attributes": clean_value(columns["attributes"]),
+        "events": clean_value(columns["events"]),
+        "links": clean_value(columns["links"]),
+        "resource": clean_value(columns["resource"]),
+        "scope": clean_text(columns["scope"]),
+    }
+    return Span(project=project, received_at=now, content_hash=content_hash(clean), **clean)
+
+
+def _message(refused: Counter[str], total: int, noun: str) -> str:
+    if not refused:
+        return ""
+    reasons = "; ".join(f"{n} because {reason}" for reason, n in refused.most_common())
+    return f"{refused.total()} of {total} {noun} were rejected: {reasons}"[:MAX_MESSAGE]
+
+
+def reply_type(content_type: str | None) -> str:
+    """The content type of a reply: that of the request, or JSON when that is unknown."""
+    try:
+        return MEDIA_TYPES[encoding_of(content_type)]
+    except UnsupportedMediaType:
+        return MEDIA_TYPES["json"]
+
+
+def export_response(
+    content_type: str | None, decoded: Decoded[Span] | Decoded[LogRecord] | None, signal: Signal
+) -> bytes:
+    """The body of a 200: empty, or `partial_success` when something was refused."""
+    kind, name, json_name = _RESPONSES[signal]
+    partial = decoded is not None and (decoded.rejected > 0 or bool(decoded.message))
+    if reply_type(content_type) == MEDIA_TYPES["json"]:
+        if decoded is None or not partial:
+            return b"{}"
+        told = {json_name: str(decoded.rejected), "errorMessage": decoded.message}
+        return json.dumps({"partialSuccess": told}).encode()
+    response = kind()
+    if decoded is not None and partial:
+        setattr(response.partial_success, name, decoded.rejected)
+        response.partial_success.error_message = decoded.message
+    return bytes(response.SerializeToString())
+
+
+def status_body(content_type: str | None, status_code: int, message: str) -> bytes:
+    """A google.rpc.Status for an HTTP status code, encoded like the request."""
+    code = _RPC_CODES.get(status_code, 13)
+    text = clean_text(message)[:MAX_MESSAGE]
+    if reply_type(content_type) == MEDIA_TYPES["json"]:
+        return json.dumps({"code": code, "message": text}).encode()
+    return bytes(Status(code=code, message=text).SerializeToString())
