@@ -1,4 +1,4 @@
-"""Annotations: what reviewers say. Rows are only ever added; a correction replaces an earlier row."""
+"""Annotations: what reviewers say. Rows are only ever added; a correction replaces a row."""
 
 from collections.abc import Sequence
 

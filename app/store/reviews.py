@@ -14,11 +14,12 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import and_, case, func, or_
+from sqlalchemy import ColumnElement, and_, case, func, or_
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from app.criteria import Criteria
-from app.database import skip_locked
+from app.database import is_sqlite
 from app.errors import Conflict, NotFound, UnknownField
 from app.store.interactions import InteractionFilter, matching
 from app.tables import Interaction, ReviewItem, ReviewQueue
@@ -115,7 +116,7 @@ def claim_item(
         .where(or_(mine, _free_for(reviewer, now)))
         .order_by(held_first, col(ReviewItem.position))
         .limit(1)
-        .with_for_update(**skip_locked(session))
+        .with_for_update(skip_locked=not is_sqlite(session))
     )
     item = session.exec(query).first()
     if item is not None:
@@ -148,7 +149,7 @@ def take_back_skipped(session: Session, queue_id: int, *, reviewer: str) -> None
         ReviewItem.lease_reviewer == reviewer,
         col(ReviewItem.lease_until_at).is_(None),
     )
-    for item in session.exec(skipped.with_for_update(**skip_locked(session))):
+    for item in session.exec(skipped.with_for_update(skip_locked=not is_sqlite(session))):
         item.lease_reviewer = None
         session.add(item)
     session.flush()
@@ -165,17 +166,18 @@ def progress_of(session: Session, queue_id: int, *, reviewer: str, now: datetime
         col(ReviewItem.lease_reviewer) == reviewer,
         col(ReviewItem.lease_until_at).is_(None),
     )
-    query = select(
+    query = select_columns(
         func.count(),
-        func.count(ReviewItem.done_at),
-        func.coalesce(func.sum(case((others, 1), else_=0)), 0),
-        func.coalesce(func.sum(case((skipped, 1), else_=0)), 0),
-        func.min(case((others, ReviewItem.lease_until_at))),
-    ).where(ReviewItem.queue_id == queue_id)
-    return Progress(*session.exec(query).one())  # type: ignore[call-overload]
+        func.count(col(ReviewItem.done_at)),
+        func.count(case((others, 1))),
+        func.count(case((skipped, 1))),
+        func.min(case((others, col(ReviewItem.lease_until_at)))),
+    )
+    row = session.execute(query.where(col(ReviewItem.queue_id) == queue_id)).one()
+    return Progress(*row)
 
 
-def _free_for(reviewer: str, now: datetime):  # type: ignore[no-untyped-def]
+def _free_for(reviewer: str, now: datetime) -> ColumnElement[bool]:
     never_held = col(ReviewItem.lease_reviewer).is_(None)
     expired = col(ReviewItem.lease_until_at) <= now
     skipped = and_(
@@ -211,7 +213,7 @@ def _check_queue(session: Session, project: str, name: str, size: int) -> None:
 
 def _eligible_ids(session: Session, project: str, filters: InteractionFilter) -> list[str]:
     query = matching(project, filters).with_only_columns(col(Interaction.id))
-    return sorted(session.exec(query))  # type: ignore[arg-type]
+    return sorted(session.scalars(query))
 
 
 def _plain(filters: InteractionFilter) -> dict[str, object]:
