@@ -1,0 +1,93 @@
+"""`touchstone keys`: make, list and revoke API keys."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.database import open_database, reading, transaction
+from app.settings import read_settings
+from app.store.keys import SCOPES, create_key, list_keys, revoke_key
+from app.tables import ApiKey
+
+app = typer.Typer(help="API keys of programs that send or read.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    scope: Annotated[
+        list[str] | None, typer.Option(help=f"One of {', '.join(SCOPES)}; may be given again.")
+    ] = None,
+    project: Annotated[str, typer.Option(help="The project the key belongs to.")] = "default",
+    expires_days: Annotated[
+        int | None, typer.Option(min=1, help="Days until the key ends; never without it.")
+    ] = None,
+) -> None:
+    """Make a key and print it, once.
+
+    Example: touchstone keys create "support bot" --scope ingest
+    """
+    now = datetime.now(UTC)
+    expires_at = now + timedelta(days=expires_days) if expires_days else None
+    with transaction(open_database(read_settings().database_url)) as session:
+        key = create_key(
+            session,
+            project=project,
+            name=name,
+            scopes=scope or ["ingest"],
+            now=now,
+            expires_at=expires_at,
+        )
+    typer.echo(key.text)
+    typer.echo("Keep it now: only its digest is stored, so it cannot be shown again.", err=True)
+
+
+@app.command("list")
+def list_(
+    project: Annotated[str | None, typer.Option(help="Only keys of this project.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the keys, without their secrets.
+
+    Example: touchstone keys list --json
+    """
+    now = datetime.now(UTC)
+    with reading(open_database(read_settings().database_url)) as session:
+        keys = list_keys(session, project)
+    if as_json:
+        typer.echo(json.dumps([_as_json(key, now) for key in keys], indent=2))
+        return
+    table = Table("id", "name", "project", "scopes", "state", "created")
+    for key in keys:
+        created = f"{key.created_at:%Y-%m-%d %H:%M}"
+        scopes = " ".join(key.scopes)
+        table.add_row(key.key_id, key.name, key.project, scopes, _state(key, now), created)
+    Console().print(table)
+
+
+@app.command()
+def revoke(key_id: Annotated[str, typer.Argument(help="The id, as `list` shows it.")]) -> None:
+    """End a key at once.
+
+    Example: touchstone keys revoke 1f0c5a9e7b3d2468
+    """
+    with transaction(open_database(read_settings().database_url)) as session:
+        key = revoke_key(session, key_id, now=datetime.now(UTC))
+    typer.echo(f"The key {key.name!r} is revoked.")
+
+
+def _state(key: ApiKey, now: datetime) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.expires_at is None:
+        return "valid"
+    return "expired" if key.expires_at <= now else f"valid until {key.expires_at:%Y-%m-%d}"
+
+
+def _as_json(key: ApiKey, now: datetime) -> dict[str, object]:
+    shown = key.model_dump(mode="json", exclude={"secret_hash"})
+    return {**shown, "state": _state(key, now)}
