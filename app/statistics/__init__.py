@@ -1,0 +1,10 @@
+"""What numbers say: pure functions on counts and labels, with the standard library only.
+
+intervals       how sure a share or a difference is (Wilson, Newcombe)
+comparison      whether two shares differ (Fisher's exact test with the mid-P value)
+correction      which of many comparisons hold (Benjamini-Hochberg, Holm, Gilbert)
+control_charts  whether a week is outside its usual variation (p', XmR, NHS rules)
+agreement       how far two judges agree (kappa, AC1, alpha)
+calibration     whether a score of 0.7 means 70 % (reliability bins, ECE, Brier)
+corrected_rate  the true rate behind an imperfect evaluator (PPI++, Rogan-Gladen)
+"""

@@ -1,0 +1,66 @@
+"""Weeks as people count them: ISO weeks in the project's time zone."""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from app.errors import UnknownField
+
+_WEEK = re.compile(r"(\d{4})-W(\d{2})", re.ASCII)
+
+
+def week_of(at: datetime, zone: str) -> str:
+    """The ISO week that a moment falls in, such as "2026-W47"."""
+    year, week, _ = at.astimezone(zone_of(zone)).isocalendar()
+    return f"{year:04d}-W{week:02d}"
+
+
+def week_bounds(week: str, zone: str) -> tuple[datetime, datetime]:
+    """The first moment of a week and the first moment after it, both in UTC.
+
+    Raises UnknownField on a malformed week or time zone.
+    """
+    monday = _monday(week)
+    return _midnight(monday, zone), _midnight(monday + timedelta(days=7), zone)
+
+
+def days_of(week: str, zone: str) -> list[tuple[date, datetime, datetime]]:
+    """The seven days of a week: the date, its first moment and the first moment after it."""
+    days = [_monday(week) + timedelta(days=day) for day in range(7)]
+    return [(day, _midnight(day, zone), _midnight(day + timedelta(days=1), zone)) for day in days]
+
+
+def weeks_up_to(week: str, earlier: int) -> list[str]:
+    """A week and as many weeks before it, oldest first."""
+    monday = _monday(week)
+    mondays = [monday - timedelta(weeks=back) for back in range(earlier, -1, -1)]
+    return [f"{day.isocalendar().year:04d}-W{day.isocalendar().week:02d}" for day in mondays]
+
+
+def last_complete_week(now: datetime, zone: str) -> str:
+    """The newest week that was over at this moment."""
+    return weeks_up_to(week_of(now, zone), 1)[0]
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The time zone of that name, or UnknownField."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UnknownField(
+            f"there is no time zone {name!r}; use a name such as Europe/Berlin"
+        ) from None
+
+
+def _monday(week: str) -> date:
+    match = _WEEK.fullmatch(week)
+    try:
+        if match:
+            return date.fromisocalendar(int(match[1]), int(match[2]), 1)
+    except ValueError:
+        pass
+    raise UnknownField(f"{week!r} is not a week; write it like 2026-W47")
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    return datetime.combine(day, time(), tzinfo=zone_of(zone)).astimezone(UTC)

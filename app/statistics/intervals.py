@@ -1,0 +1,63 @@
+"""How sure a share is, and how sure the difference of two shares is.
+
+Wilson and Newcombe intervals are used because they stay inside [0, 1], keep their coverage at small
+counts and at rates near 0, and need no simulation.
+"""
+
+from math import sqrt
+from statistics import NormalDist
+from typing import NamedTuple
+
+WHOLE = 1.0
+
+
+class Interval(NamedTuple):
+    """A lower and an upper bound."""
+
+    low: float
+    high: float
+
+    @property
+    def width(self) -> float:
+        return self.high - self.low
+
+    def holds(self, value: float) -> bool:
+        """Whether the value lies between the bounds, bounds included."""
+        return self.low <= value <= self.high
+
+
+def normal_quantile(confidence: float) -> float:
+    """The z that a two-sided interval of this confidence uses: 1.96 for 0.95."""
+    return NormalDist().inv_cdf(0.5 + confidence / 2)
+
+
+def wilson(failing: float, n: float, confidence: float = 0.95) -> Interval:
+    """The score interval of a share, never outside [0, 1]; (0, 1) where nothing was counted.
+
+    Wilson 1927; method 3 of Newcombe, Statistics in Medicine 17:857, 1998. `failing` and `n` may be
+    fractional, so that an effective sample size can be used.
+    """
+    if n <= 0:
+        return Interval(0.0, WHOLE)
+    z = normal_quantile(confidence)
+    middle = (2 * failing + z * z) / (2 * (n + z * z))
+    spread = z * sqrt(max(0.0, z * z + 4 * failing * (1 - failing / n))) / (2 * (n + z * z))
+    low = 0.0 if failing <= 0 else max(0.0, middle - spread)
+    high = WHOLE if failing >= n else min(WHOLE, middle + spread)
+    return Interval(low, high)
+
+
+def newcombe(
+    failing: int, n: int, other_failing: int, other_n: int, confidence: float = 0.95
+) -> Interval:
+    """The interval of the first share minus the second; (-1, 1) where one counted nothing.
+
+    Method 10 (hybrid score) of Newcombe, Statistics in Medicine 17:873, 1998.
+    """
+    if n <= 0 or other_n <= 0:
+        return Interval(-WHOLE, WHOLE)
+    share, other = failing / n, other_failing / other_n
+    own, others = wilson(failing, n, confidence), wilson(other_failing, other_n, confidence)
+    below = sqrt((share - own.low) ** 2 + (others.high - other) ** 2)
+    above = sqrt((own.high - share) ** 2 + (other - others.low) ** 2)
+    return Interval(share - other - below, share - other + above)
