@@ -16,6 +16,7 @@ from sqlmodel import Session, SQLModel
 
 from app.errors import Busy
 
+SCHEMA_HEAD = "0001"
 BUSY_TIMEOUT_SECONDS = 5
 ROWS_PER_STATEMENT = 500
 
@@ -86,6 +87,16 @@ def skip_locked(session: Session) -> Mapping[str, bool]:
     """Arguments of `with_for_update` that let two workers claim different rows; SQLite needs none,
     because its writing transactions exclude each other."""
     return {"skip_locked": not is_sqlite(session)}
+
+
+def exclude_others(session: Session, what: str) -> None:
+    """Wait until no other transaction holds `what`, and hold it until this one ends.
+
+    SQLite's writing transactions exclude each other anyway.
+    """
+    if not is_sqlite(session):
+        lock = text("SELECT pg_advisory_xact_lock(hashtext(:what))")
+        session.execute(lock, {"what": f"touchstone.{what}"})
 
 
 def upsert(

@@ -120,7 +120,7 @@ class LogRecord(Table, table=True):
     content_hash: str = Field(primary_key=True)
     event_name: str = _text()
     time_ns: int = _ns()
-    body: Any = Field(None, sa_column=Column(JSON, nullable=True))
+    body: Any = Field(default=None, sa_column=Column(JSON, nullable=True))
     attributes: dict[str, Any] = _json()
     resource: dict[str, Any] = _json()
     received_at: datetime = _at()
@@ -145,7 +145,7 @@ class Interaction(Table, table=True):
     model: str | None = None
     conversation_id: str | None = None
     user_hash: str | None = None
-    system_prompt: str | None = Field(None, sa_type=Text)
+    system_prompt: str | None = Field(default=None, sa_type=Text)
     prompt: str = _text()
     response: str = _text()
     contexts: list[str] = _json(list)
@@ -157,7 +157,7 @@ class Interaction(Table, table=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     finish_reason: str | None = None
-    error: str | None = Field(None, sa_type=Text)
+    error: str | None = Field(default=None, sa_type=Text)
     started_at: datetime = _at()
     received_at: datetime = _at()
 
@@ -171,7 +171,7 @@ class Evaluation(Table, table=True):
         Index(None, "project", "criterion", "status"),
     )
 
-    id: int | None = Field(None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True)
     project: str
     interaction_id: str = Field(foreign_key="interaction.id")
     criterion: str
@@ -183,7 +183,7 @@ class Evaluation(Table, table=True):
     label: str | None = None
     passed: bool | None = None
     threshold: float | None = None
-    explanation: str | None = Field(None, sa_type=Text)
+    explanation: str | None = Field(default=None, sa_type=Text)
     """Why it was scored so, why it abstained, or what went wrong: a sentence for people."""
     evidence: list[dict[str, Any]] = _json(list)
     error_type: str | None = None
@@ -191,7 +191,7 @@ class Evaluation(Table, table=True):
     lease_until_at: datetime | None = _at(nullable=True)
     lease_token: str | None = None
     """Fences the verdict: only the holder of the current token may record."""
-    weights_digest: str | None = Field(None, sa_type=Text)
+    weights_digest: str | None = Field(default=None, sa_type=Text)
     calibration: str | None = None
     seconds: float | None = None
     created_at: datetime = _at()
@@ -224,7 +224,7 @@ class Annotation(Table, table=True):
 
     __table_args__ = (Index(None, "project", "interaction_id"),)
 
-    id: int | None = Field(None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True)
     project: str
     interaction_id: str = Field(foreign_key="interaction.id", index=True)
     criterion: str
@@ -232,14 +232,14 @@ class Annotation(Table, table=True):
     blind_label: str | None = None
     """What the reviewer chose before seeing any score; None when the scores were in view."""
     final_label: str
-    comment: str | None = Field(None, sa_type=Text)
-    corrected_response: str | None = Field(None, sa_type=Text)
+    comment: str | None = Field(default=None, sa_type=Text)
+    corrected_response: str | None = Field(default=None, sa_type=Text)
     stratum: str | None = None
     inclusion_probability: float | None = None
     """How likely the sampling plan was to choose this interaction; None for a free choice."""
     guideline_version: str
-    queue_id: int | None = Field(None, foreign_key="review_queue.id")
-    replaces_id: int | None = Field(None, foreign_key="annotation.id")
+    queue_id: int | None = Field(default=None, foreign_key="review_queue.id")
+    replaces_id: int | None = Field(default=None, foreign_key="annotation.id")
     idempotency_key: str = Field(unique=True)
     seconds: float | None = None
     created_at: datetime = _at()
@@ -250,14 +250,14 @@ class Feedback(Table, table=True):
 
     __table_args__ = (Index(None, "project", "trace_id"),)
 
-    id: int | None = Field(None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True)
     project: str
     trace_id: str
     span_id: str | None = None
     name: str
     value: float | None = None
     label: str | None = None
-    comment: str | None = Field(None, sa_type=Text)
+    comment: str | None = Field(default=None, sa_type=Text)
     user_hash: str | None = None
     content_hash: str = Field(unique=True)
     received_at: datetime = _at()
@@ -269,7 +269,7 @@ class ReviewQueue(Table, table=True):
     __tablename__ = "review_queue"
     __table_args__ = (UniqueConstraint("project", "name"),)
 
-    id: int | None = Field(None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True)
     project: str
     name: str
     criteria: list[str] = _json(list)
@@ -284,7 +284,7 @@ class ReviewItem(Table, table=True):
     __tablename__ = "review_item"
     __table_args__ = (UniqueConstraint("queue_id", "interaction_id"),)
 
-    id: int | None = Field(None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True)
     queue_id: int = Field(foreign_key="review_queue.id")
     interaction_id: str = Field(foreign_key="interaction.id")
     position: int
@@ -298,7 +298,7 @@ class ReviewItem(Table, table=True):
 class Reviewer(Table, table=True):
     """A person who may sign in; the role is reviewer, lead or admin."""
 
-    id: int | None = Field(None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True)
     project: str
     name: str = Field(unique=True)
     role: str = "reviewer"
@@ -340,7 +340,7 @@ class Report(Table, table=True):
 
     __table_args__ = (UniqueConstraint("project", "application", "week", "revision"),)
 
-    id: int | None = Field(None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True)
     project: str
     application: str = ""
     """Empty for all applications together."""

@@ -1,0 +1,73 @@
+"""The command line, installed as `touchstone`.
+
+Only the module of the command that was called is imported, so that the web process does not carry
+what training needs.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from app.errors import TouchstoneError
+
+COMMANDS = {
+    "serve": "Run the server and its worker.",
+    "work": "Run a worker on its own, here or on another machine.",
+    "demo": "Fill a fresh database with synthetic traffic and show the reports.",
+    "import": "Read interactions from a JSON Lines file into the database.",
+    "score": "Judge a JSON Lines file without a database.",
+    "report": "Write the report of a week.",
+    "evaluators": "List the evaluators that are found.",
+    "fetch": "Download the weights of a hub evaluator.",
+    "train": "Train the bundled judges.",
+    "bench": "Measure the judges.",
+    "keys": "Make, list and revoke API keys.",
+    "reviewers": "Invite, list and disable reviewers.",
+    "migrate": "Bring the database to the newest schema.",
+}
+MODULES = {"import": "app.commands.import_"}
+
+
+def command_line(arguments: Sequence[str]) -> typer.Typer:
+    """The command line for these arguments, with only the called command behind it."""
+    line = typer.Typer(
+        help=__doc__.splitlines()[0],
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    called = next((word for word in arguments if not word.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        if name == called:
+            _add(line, name)
+        else:
+            line.command(name, help=summary)(_placeholder)
+    return line
+
+
+def main() -> None:
+    """Run the command; a set-up that is wrong ends in one sentence and exit code 2."""
+    try:
+        command_line(sys.argv[1:])(prog_name="touchstone")
+    except TouchstoneError as error:
+        print(f"touchstone: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _add(line: typer.Typer, name: str) -> None:
+    module = importlib.import_module(MODULES.get(name, f"app.commands.{name}"))
+    group = getattr(module, "app", None)
+    if isinstance(group, typer.Typer):
+        line.add_typer(group, name=name, help=COMMANDS[name])
+    else:
+        line.command(name)(module.command)
+
+
+def _placeholder() -> None:
+    """Stands for a command that was not called."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""`touchstone serve`: the web process, and a worker that it keeps alive."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+import uvicorn
+from sqlalchemy import Engine
+
+from app.database import open_database, transaction
+from app.errors import SetupError
+from app.main import create_app
+from app.migrate import migrate
+from app.settings import Settings, read_settings
+from app.store.reviewers import bootstrap_admin
+
+WORKER = (sys.executable, "-m", "app", "work")
+FIRST_RESTART_SECONDS = 1.0
+LONGEST_RESTART_SECONDS = 30.0
+STOP_SECONDS = 20.0
+
+
+def command(
+    worker: Annotated[bool, typer.Option(help="Also run a worker beside the server.")] = True,
+) -> None:
+    """Run the server and its worker.
+
+    Example: TOUCHSTONE_PORT=8080 touchstone serve
+    """
+    settings = read_settings()
+    engine = open_database(settings.database_url)
+    migrate(engine)
+    listener = _listen(settings)
+    _greet(engine, settings, listener.getsockname()[1])
+    supervisor = Supervisor((*WORKER, "--parent", str(os.getpid()))) if worker else None
+    if supervisor is not None:
+        supervisor.start()
+    try:
+        config = uvicorn.Config(
+            create_app(settings),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=10,
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        if supervisor is not None:
+            supervisor.stop()
+
+
+class Supervisor:
+    """Keeps one worker process alive: a dead one is started again, ever more slowly."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self._arguments = list(arguments)
+        self._stop = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep_alive, daemon=True)
+
+    def start(self) -> None:
+        """Start the worker and watch it."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the worker to finish its round; kill it when it takes too long."""
+        self._stop.set()
+        process = self._process
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self._thread.join(STOP_SECONDS)
+
+    def _keep_alive(self) -> None:
+        pause = FIRST_RESTART_SECONDS
+        while not self._stop.is_set():
+            started = datetime.now(UTC)
+            self._process = subprocess.Popen(self._arguments)
+            code = self._process.wait()
+            if self._stop.is_set():
+                return
+            lived = (datetime.now(UTC) - started).total_seconds()
+            pause = FIRST_RESTART_SECONDS if lived > LONGEST_RESTART_SECONDS else pause
+            print(f"touchstone: the worker ended with code {code}; again in {pause:.0f} s")
+            self._stop.wait(pause)
+            pause = min(2 * pause, LONGEST_RESTART_SECONDS)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        raise SetupError(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); "
+            "stop the other server or set TOUCHSTONE_PORT to a free port"
+        ) from None
+    return listener
+
+
+def _greet(engine: Engine, settings: Settings, port: int) -> None:
+    address = f"http://{settings.host}:{port}"
+    with transaction(engine) as session:
+        token = bootstrap_admin(session, now=datetime.now(UTC))
+    print(f"Touchstone listens on {address}", flush=True)
+    if settings.open_access:
+        print("Open access: keys and sign-in are off, on loopback only.", flush=True)
+    elif token is not None:
+        print(f"First start: sign in once as admin at {address}/sign-in?token={token}", flush=True)

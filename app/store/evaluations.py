@@ -1,0 +1,243 @@
+"""The work list and its results: one row per interaction, evaluator and version, always a status.
+
+A worker claims rows for a time (the lease) and gets a token with them. Attempts are counted at the
+claim, so that an item which kills its worker is counted too; an item that was claimed before is
+claimed alone, so that it can only take itself down. A verdict counts only with the current token:
+what a late worker says, or says about words that have changed, is dropped.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, func, or_, tuple_, update
+from sqlmodel import Session, col, select
+
+from app.database import skip_locked
+from app.judge import Outcome, abstention_for
+from app.store.rollups import Contribution, roll_up
+from app.tables import Evaluation, Interaction
+from evaluators.protocol import EvaluatorSpec, Sample
+
+IDS_PER_QUERY = 500
+SHOWN = (
+    *("criterion", "evaluator", "version", "status", "score", "label", "passed", "threshold"),
+    *("explanation", "evidence", "error_type", "weights_digest", "calibration"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An evaluation that this worker may judge until its lease ends, and the words to judge."""
+
+    evaluation: Evaluation
+    interaction: Interaction
+
+    @property
+    def sample(self) -> Sample:
+        words = self.interaction
+        return Sample(words.prompt, words.response, tuple(words.contexts))
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many evaluations have which status, per criterion, and since when the oldest waits."""
+
+    counts: dict[str, dict[str, int]]
+    oldest_pending_at: datetime | None
+
+
+def enqueue(
+    session: Session,
+    interactions: Sequence[Interaction],
+    evaluations: Mapping[str, Sequence[Evaluation]],
+    *,
+    specs: Sequence[EvaluatorSpec],
+    now: datetime,
+) -> None:
+    """Give every interaction a row per evaluator; those that lack words are born abstained."""
+    fresh: list[Contribution] = []
+    for interaction in interactions:
+        known = {(row.evaluator, row.version): row for row in evaluations.get(interaction.id, ())}
+        for spec in specs:
+            row = known.get((spec.name, spec.version)) or _work_item(interaction, spec, now)
+            if row.status == "pending" and row.input_hash != interaction.content_hash:
+                _start_over(row, interaction, spec, now)
+                session.add(row)
+                fresh.append(Contribution(interaction, row))
+    session.flush()
+    roll_up(session, fresh)
+
+
+def reset(evaluations: Sequence[Evaluation]) -> None:
+    """Make the rows wait for a verdict on new words; whoever holds one now may not record it."""
+    for row in evaluations:
+        row.status, row.input_hash, row.attempts = "pending", "", 0
+        row.lease_token = row.lease_until_at = None
+        row.score = row.label = row.passed = row.threshold = None
+        row.explanation = row.error_type = row.seconds = row.finished_at = None
+        row.evidence = []
+
+
+def claim(
+    session: Session,
+    *,
+    specs: Sequence[EvaluatorSpec],
+    now: datetime,
+    interactions: int,
+    lease_seconds: float,
+    max_attempts: int,
+) -> list[Claim]:
+    """Take work for up to that many interactions; one that was tried before comes alone."""
+    _give_up(session, now=now, max_attempts=max_attempts)
+    rows = _due(session, specs, now, limit=1, tried=True)
+    rows = rows or _due(session, specs, now, limit=interactions * len(specs), tried=False)
+    token = secrets.token_hex(16)
+    for row, _ in rows:
+        row.status, row.attempts, row.lease_token = "running", row.attempts + 1, token
+        row.lease_until_at = now + timedelta(seconds=lease_seconds)
+    session.flush()
+    return [Claim(row, interaction) for row, interaction in rows]
+
+
+def record(
+    session: Session,
+    judged: Sequence[tuple[Claim, Outcome]],
+    *,
+    specs: Sequence[EvaluatorSpec],
+    now: datetime,
+) -> int:
+    """Store outcomes whose claims still hold, and roll them up; return how many were stored."""
+    by_evaluator = {(spec.name, spec.version): spec for spec in specs}
+    held: list[Contribution] = []
+    for one, outcome in judged:
+        spec = by_evaluator[one.evaluation.evaluator, one.evaluation.version]
+        values = _values(outcome, spec, now)
+        if _record_one(session, one.evaluation, values):
+            row = one.evaluation.model_copy(update=values)
+            held.append(Contribution(one.interaction, row))
+    roll_up(session, held)
+    return len(held)
+
+
+def evaluations_of(session: Session, interaction_ids: Sequence[str]) -> dict[str, list[Evaluation]]:
+    """The evaluations of each interaction, by criterion, the newest row of an evaluator last."""
+    found: dict[str, list[Evaluation]] = {}
+    for start in range(0, len(interaction_ids), IDS_PER_QUERY):
+        wanted = interaction_ids[start : start + IDS_PER_QUERY]
+        query = select(Evaluation).where(col(Evaluation.interaction_id).in_(wanted))
+        for row in session.exec(query.order_by(col(Evaluation.criterion), col(Evaluation.id))):
+            found.setdefault(row.interaction_id, []).append(row)
+    return found
+
+
+def evaluation_row_json(row: Evaluation) -> dict[str, Any]:
+    """A stored evaluation in the shape in which every door of this service shows one."""
+    return {name: getattr(row, name) for name in SHOWN}
+
+
+def coverage(session: Session, project: str) -> Coverage:
+    """What became of every evaluation of a project."""
+    query = (
+        select(Evaluation.criterion, Evaluation.status, func.count())
+        .where(Evaluation.project == project)
+        .group_by(Evaluation.criterion, Evaluation.status)
+    )
+    counts: dict[str, dict[str, int]] = {}
+    for criterion, status, n in session.exec(query):
+        counts.setdefault(criterion, {})[status] = n
+    oldest = select(func.min(Evaluation.created_at)).where(
+        Evaluation.project == project, col(Evaluation.status).in_(("pending", "running"))
+    )
+    return Coverage(counts, session.exec(oldest).one())
+
+
+def _work_item(interaction: Interaction, spec: EvaluatorSpec, now: datetime) -> Evaluation:
+    return Evaluation(
+        project=interaction.project,
+        interaction_id=interaction.id,
+        criterion=spec.criterion,
+        evaluator=spec.name,
+        version=spec.version,
+        input_hash="",
+        created_at=now,
+    )
+
+
+def _start_over(
+    row: Evaluation, interaction: Interaction, spec: EvaluatorSpec, now: datetime
+) -> None:
+    row.input_hash = interaction.content_hash
+    words = Sample(interaction.prompt, interaction.response, tuple(interaction.contexts))
+    outcome = abstention_for(spec, words)
+    if outcome is not None:
+        for name, value in _values(outcome, spec, now).items():
+            setattr(row, name, value)
+
+
+def _values(outcome: Outcome, spec: EvaluatorSpec, now: datetime) -> dict[str, Any]:
+    return {
+        "status": outcome.status,
+        "score": outcome.score,
+        "label": outcome.label,
+        "passed": outcome.passed,
+        "threshold": outcome.threshold,
+        "explanation": outcome.explanation,
+        "evidence": outcome.evidence,
+        "error_type": outcome.error_type,
+        "seconds": outcome.seconds,
+        "weights_digest": spec.weights_digest,
+        "calibration": spec.calibration,
+        "finished_at": now,
+        "lease_token": None,
+        "lease_until_at": None,
+    }
+
+
+def _due(
+    session: Session, specs: Sequence[EvaluatorSpec], now: datetime, *, limit: int, tried: bool
+) -> list[tuple[Evaluation, Interaction]]:
+    mine = tuple_(col(Evaluation.evaluator), col(Evaluation.version))
+    expired = and_(Evaluation.status == "running", col(Evaluation.lease_until_at) < now)  # type: ignore[arg-type]
+    free = or_(Evaluation.status == "pending", expired)  # type: ignore[arg-type]
+    query = (
+        select(Evaluation, Interaction)
+        .join(Interaction)
+        .where(free, mine.in_([(spec.name, spec.version) for spec in specs]))
+        .where(col(Evaluation.attempts) > 0 if tried else col(Evaluation.attempts) == 0)
+        .order_by(col(Evaluation.id))
+        .limit(limit)
+        .with_for_update(of=Evaluation, **skip_locked(session))
+    )
+    return [(row, interaction) for row, interaction in session.exec(query)]
+
+
+def _give_up(session: Session, *, now: datetime, max_attempts: int) -> None:
+    query = (
+        select(Evaluation, Interaction)
+        .join(Interaction)
+        .where(Evaluation.status == "running", col(Evaluation.lease_until_at) < now)
+        .where(col(Evaluation.attempts) >= max_attempts)
+        .with_for_update(of=Evaluation, **skip_locked(session))
+    )
+    given_up: list[Contribution] = []
+    for row, interaction in session.exec(query):
+        row.status, row.error_type, row.finished_at = "failed", "WorkerDied", now
+        row.lease_token = row.lease_until_at = None
+        row.explanation = (
+            f"Given up after {row.attempts} attempts: the worker died or did not finish in time."
+        )
+        given_up.append(Contribution(interaction, row))
+    session.flush()
+    roll_up(session, given_up)
+
+
+def _record_one(session: Session, row: Evaluation, values: Mapping[str, Any]) -> bool:
+    statement = update(Evaluation).where(
+        col(Evaluation.id) == row.id,
+        col(Evaluation.status) == "running",
+        col(Evaluation.lease_token) == row.lease_token,
+    )
+    return bool(session.execute(statement.values(**values)).rowcount)  # type: ignore[attr-defined]

@@ -1,0 +1,240 @@
+"""Interactions: the words that are judged, who can find them, and what follows when they change."""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import and_, delete, or_
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from app.database import exclude_others
+from app.errors import BadRequest, NotFound
+from app.store.evaluations import enqueue, evaluations_of, reset
+from app.store.rollups import Contribution, roll_up
+from app.tables import Annotation, Evaluation, Interaction
+from evaluators.protocol import EvaluatorSpec
+
+IDS_PER_QUERY = 500
+APPLICATIONS_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """How many interactions were new, had changed, or were there already."""
+
+    created: int
+    changed: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionFilter:
+    """Which interactions to list; a field that is None or empty does not restrict."""
+
+    application: str | None = None
+    criterion: str | None = None
+    label: str | None = None
+    status: str | None = None
+    segments: Mapping[str, str] = field(default_factory=dict)
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some interactions, newest first, and where the next ones begin."""
+
+    rows: list[Interaction]
+    next_cursor: str | None
+
+
+def interaction_id(project: str, trace_id: str, span_id: str) -> str:
+    """The id of the interaction of that span: the same for the same span, for ever."""
+    return _digest(project, trace_id, span_id)[:32]
+
+
+def content_hash(prompt: str, response: str, contexts: Sequence[str]) -> str:
+    """A digest of exactly the words that evaluators see."""
+    return _digest(prompt, response, *contexts)
+
+
+def hash_user(project: str, user: str) -> str:
+    """A pseudonym that joins one user's interactions within a project."""
+    return _digest("user", project, user)[:16]
+
+
+def save_interactions(
+    session: Session,
+    rows: Sequence[Interaction],
+    *,
+    specs: Sequence[EvaluatorSpec],
+    now: datetime,
+) -> Saved:
+    """Store interactions and enqueue what must be judged; only changed words are judged again."""
+    exclude_others(session, "interactions")
+    newest = {row.id: row for row in rows}
+    stored = _stored(session, list(newest))
+    evaluations = evaluations_of(session, list(stored))
+    changed = [row for key, row in newest.items() if key in stored and _differs(row, stored[key])]
+    for row in changed:
+        _change(session, stored[row.id], row, evaluations.get(row.id, []))
+    created = [row for key, row in newest.items() if key not in stored]
+    session.add_all(created)
+    session.flush()
+    current = [stored.get(key, row) for key, row in newest.items()]
+    enqueue(session, current, evaluations, specs=specs, now=now)
+    unchanged = len(rows) - len(created) - len(changed)
+    return Saved(created=len(created), changed=len(changed), unchanged=unchanged)
+
+
+def drop_interactions(session: Session, rows: Sequence[Interaction]) -> None:
+    """Forget interactions that a fuller trace replaced, but never one that a person annotated."""
+    ids = [row.id for row in rows]
+    annotated = set(
+        session.exec(
+            select(Annotation.interaction_id).where(col(Annotation.interaction_id).in_(ids))
+        )
+    )
+    gone = [row for row in rows if row.id not in annotated]
+    evaluations = evaluations_of(session, [row.id for row in gone])
+    roll_up(
+        session,
+        [Contribution(row, one, -1) for row in gone for one in evaluations.get(row.id, [])],
+    )
+    gone_ids = [row.id for row in gone]
+    session.execute(delete(Evaluation).where(col(Evaluation.interaction_id).in_(gone_ids)))
+    session.execute(delete(Interaction).where(col(Interaction.id).in_(gone_ids)))
+
+
+def get_interaction(session: Session, project: str, wanted_id: str) -> Interaction:
+    """The interaction of that id, or NotFound when this project has none."""
+    row = session.get(Interaction, wanted_id)
+    if row is None or row.project != project:
+        raise NotFound(f"there is no interaction {wanted_id!r} in this project")
+    return row
+
+
+def interactions_of_trace(session: Session, project: str, trace_id: str) -> list[Interaction]:
+    """The interactions of a trace, oldest first."""
+    query = select(Interaction).where(
+        Interaction.project == project, Interaction.trace_id == trace_id
+    )
+    return list(session.exec(query.order_by(col(Interaction.started_at), col(Interaction.id))))
+
+
+def list_interactions(
+    session: Session,
+    project: str,
+    filters: InteractionFilter,
+    *,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page:
+    """The next `limit` interactions that pass the filters, newest first."""
+    query = matching(project, filters)
+    if cursor is not None:
+        started_at, last_id = _read_cursor(cursor)
+        same_time = and_(Interaction.started_at == started_at, col(Interaction.id) < last_id)  # type: ignore[arg-type]
+        query = query.where(or_(col(Interaction.started_at) < started_at, same_time))
+    newest_first = (col(Interaction.started_at).desc(), col(Interaction.id).desc())
+    rows = list(session.exec(query.order_by(*newest_first).limit(limit + 1)))
+    more = len(rows) > limit
+    return Page(rows[:limit], _cursor(rows[limit - 1]) if more else None)
+
+
+def matching(project: str, filters: InteractionFilter) -> SelectOfScalar[Interaction]:
+    """The query for all interactions that pass the filters."""
+    query = select(Interaction).where(Interaction.project == project)
+    if filters.application:
+        query = query.where(Interaction.application == filters.application)
+    if filters.from_at:
+        query = query.where(Interaction.started_at >= filters.from_at)
+    if filters.to_at:
+        query = query.where(Interaction.started_at < filters.to_at)
+    for key, value in filters.segments.items():
+        query = query.where(col(Interaction.segments)[key].as_string() == value)
+    if filters.text:
+        pattern = f"%{_escape_like(filters.text)}%"
+        in_prompt = col(Interaction.prompt).ilike(pattern, escape="\\")
+        query = query.where(or_(in_prompt, col(Interaction.response).ilike(pattern, escape="\\")))
+    return _judged(query, filters)
+
+
+def applications(session: Session, project: str) -> list[str]:
+    """The names of the applications that sent interactions."""
+    query = select(Interaction.application).where(Interaction.project == project).distinct()
+    return sorted(session.exec(query.limit(APPLICATIONS_SHOWN)))
+
+
+def _judged(
+    query: SelectOfScalar[Interaction], filters: InteractionFilter
+) -> SelectOfScalar[Interaction]:
+    if not (filters.criterion or filters.label or filters.status):
+        return query
+    judged = select(Evaluation.interaction_id)
+    if filters.criterion:
+        judged = judged.where(Evaluation.criterion == filters.criterion)
+    if filters.label:
+        judged = judged.where(Evaluation.label == filters.label)
+    if filters.status:
+        judged = judged.where(Evaluation.status == filters.status)
+    return query.where(col(Interaction.id).in_(judged))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()
+
+
+def _stored(session: Session, ids: Sequence[str]) -> dict[str, Interaction]:
+    stored: dict[str, Interaction] = {}
+    for start in range(0, len(ids), IDS_PER_QUERY):
+        wanted = ids[start : start + IDS_PER_QUERY]
+        for row in session.exec(select(Interaction).where(col(Interaction.id).in_(wanted))):
+            stored[row.id] = row
+    return stored
+
+
+def _differs(new: Interaction, old: Interaction) -> bool:
+    return any(getattr(new, name) != getattr(old, name) for name in CHANGING)
+
+
+CHANGING = tuple(name for name in Interaction.model_fields if name not in {"id", "received_at"})
+
+
+def _change(
+    session: Session, old: Interaction, new: Interaction, evaluations: Sequence[Evaluation]
+) -> None:
+    roll_up(session, [Contribution(old, one, -1) for one in evaluations])
+    words_changed = old.content_hash != new.content_hash
+    for name in CHANGING:
+        setattr(old, name, getattr(new, name))
+    if words_changed:
+        reset(evaluations)
+    else:
+        roll_up(session, _contributions(old, evaluations))
+
+
+def _contributions(row: Interaction, evaluations: Iterable[Evaluation]) -> list[Contribution]:
+    return [Contribution(row, evaluation) for evaluation in evaluations]
+
+
+def _escape_like(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _cursor(row: Interaction) -> str:
+    return base64.urlsafe_b64encode(f"{row.started_at.isoformat()}|{row.id}".encode()).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        started_at, _, last_id = base64.urlsafe_b64decode(cursor).decode().partition("|")
+        return datetime.fromisoformat(started_at), last_id
+    except (binascii.Error, ValueError):
+        raise BadRequest("this cursor is not one that a list returned; leave it out") from None

@@ -1,0 +1,119 @@
+"""Counts per hour, application, evaluator and segment, kept in step with the evaluations."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import tuple_
+from sqlmodel import Session, col, select
+
+from app.database import exclude_others, upsert
+from app.tables import Evaluation, Interaction, Rollup
+
+BINS = 20
+COUNTED = ("scored", "abstained", "failed")
+KEY = ("project", "bucket_at", "application", "criterion", "source", "segment_key", "segment_value")
+KEYS_PER_QUERY = 200
+VALUES = ("n", "failing", "abstained", "failed", "total", "total_squared", "histogram")
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one evaluation adds to the counts (`sign` 1) or takes back (`sign` -1)."""
+
+    interaction: Interaction
+    evaluation: Evaluation
+    sign: int = 1
+
+
+def roll_up(session: Session, contributions: Iterable[Contribution]) -> None:
+    """Change the counts by the contributions; open evaluations contribute nothing."""
+    changes: dict[tuple[Any, ...], Rollup] = {}
+    for contribution in contributions:
+        if contribution.evaluation.status in COUNTED:
+            for key in _keys(contribution):
+                _add(changes.setdefault(key, _empty(key)), contribution)
+    if not changes:
+        return
+    exclude_others(session, "rollup")
+    for stored in _stored(session, list(changes)):
+        _merge(changes[_key(stored)], stored)
+    upsert(session, Rollup, [row.model_dump() for row in changes.values()], keys=KEY, update=VALUES)
+
+
+def rollup_points(
+    session: Session,
+    project: str,
+    criterion: str,
+    *,
+    from_at: datetime | None = None,
+    to_at: datetime | None = None,
+    application: str | None = None,
+    by: str = "",
+) -> list[Rollup]:
+    """The hourly counts of a criterion, oldest first; `by` names the segment key to split by."""
+    query = select(Rollup).where(
+        Rollup.project == project, Rollup.criterion == criterion, Rollup.segment_key == by
+    )
+    if from_at is not None:
+        query = query.where(Rollup.bucket_at >= from_at)
+    if to_at is not None:
+        query = query.where(Rollup.bucket_at < to_at)
+    if application is not None:
+        query = query.where(Rollup.application == application)
+    order = (col(Rollup.bucket_at), col(Rollup.application), col(Rollup.segment_value))
+    return list(session.exec(query.order_by(*order)))
+
+
+def all_scores(session: Session) -> list[Rollup]:
+    """The counts over all segments, of every project, hour and criterion."""
+    return list(session.exec(select(Rollup).where(Rollup.segment_key == "")))
+
+
+def _keys(contribution: Contribution) -> list[tuple[Any, ...]]:
+    interaction, evaluation = contribution.interaction, contribution.evaluation
+    hour = interaction.started_at.replace(minute=0, second=0, microsecond=0)
+    source = f"{evaluation.evaluator}@{evaluation.version}"
+    shared = (interaction.project, hour, interaction.application, evaluation.criterion, source)
+    segments = [("", ""), *interaction.segments.items()]
+    return [(*shared, key, value) for key, value in segments]
+
+
+def _empty(key: tuple[Any, ...]) -> Rollup:
+    return Rollup(**dict(zip(KEY, key, strict=True)), histogram=[0] * BINS)
+
+
+def _key(row: Rollup) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in KEY)
+
+
+def _add(row: Rollup, contribution: Contribution) -> None:
+    evaluation, sign = contribution.evaluation, contribution.sign
+    row.abstained += sign * (evaluation.status == "abstained")
+    row.failed += sign * (evaluation.status == "failed")
+    if evaluation.status != "scored" or evaluation.score is None:
+        return
+    row.n += sign
+    row.failing += sign * (evaluation.passed is False)
+    row.total += sign * evaluation.score
+    row.total_squared += sign * evaluation.score**2
+    row.histogram[min(int(evaluation.score * BINS), BINS - 1)] += sign
+
+
+def _merge(row: Rollup, stored: Rollup) -> None:
+    for name in VALUES[:-1]:
+        setattr(row, name, getattr(row, name) + getattr(stored, name))
+    row.histogram = [sum(pair) for pair in zip(row.histogram, stored.histogram, strict=True)]
+
+
+def _stored(session: Session, keys: Sequence[tuple[Any, ...]]) -> list[Rollup]:
+    columns = tuple_(*(getattr(Rollup, name) for name in KEY))
+    rows: list[Rollup] = []
+    for start in range(0, len(keys), KEYS_PER_QUERY):
+        wanted = keys[start : start + KEYS_PER_QUERY]
+        found = list(session.exec(select(Rollup).where(columns.in_(wanted))))
+        for row in found:
+            session.expunge(row)
+        rows.extend(found)
+    return rows

@@ -1,0 +1,186 @@
+"""The second half of a trace's path: assemble, claim, judge, record, roll up.
+
+`work_once` does one round and needs no clock but the one it is given; `run_worker` is the loop
+around it. No transaction is held while models run.
+"""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import FrameType
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from app.criteria import Criteria
+from app.database import transaction, upsert
+from app.errors import Busy
+from app.ingest.assemble import assemble_trace
+from app.judge import Outcome, judge_batch
+from app.settings import Settings
+from app.store.evaluations import Claim, claim, record
+from app.store.interactions import (
+    drop_interactions,
+    interactions_of_trace,
+    save_interactions,
+)
+from app.store.spans import due_traces, logs_of, mark_assembled, spans_of
+from app.tables import Heartbeat, Interaction, Trace
+from evaluators.protocol import Evaluator, EvaluatorSpec
+
+TRACES_PER_ROUND = 100
+IDLE_SECONDS = 0.5
+HEARTBEAT_SECONDS = 10.0
+
+logger = logging.getLogger("touchstone.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one round of work did."""
+
+    assembled: int
+    judged: int
+    recorded: int
+
+    @property
+    def idle(self) -> bool:
+        return not self.assembled and not self.judged
+
+
+def work_once(
+    engine: Engine,
+    evaluators: Sequence[Evaluator],
+    criteria: Criteria,
+    settings: Settings,
+    *,
+    now: Callable[[], datetime],
+) -> Done:
+    """Assemble the traces that are due, then judge one claim of evaluations."""
+    specs = [evaluator.spec for evaluator in evaluators]
+    assembled = assemble_due(engine, specs, settings, now=now())
+    with transaction(engine) as session:
+        claims = claim(
+            session,
+            specs=specs,
+            now=now(),
+            interactions=settings.claim_size,
+            lease_seconds=settings.lease_seconds,
+            max_attempts=settings.max_attempts,
+        )
+    recorded = 0
+    for evaluator, mine in _by_evaluator(evaluators, claims):
+        samples = [one.sample for one in mine]
+        outcomes = judge_batch(evaluator, criteria.get(evaluator.spec.criterion), samples)
+        recorded += _record(engine, mine, outcomes, specs, now())
+    return Done(assembled=assembled, judged=len(claims), recorded=recorded)
+
+
+def assemble_due(
+    engine: Engine, specs: Sequence[EvaluatorSpec], settings: Settings, *, now: datetime
+) -> int:
+    """Turn the traces that have gone quiet into interactions; return how many traces."""
+    with transaction(engine) as session:
+        due = due_traces(
+            session,
+            now=now,
+            quiet_seconds=settings.trace_quiet_seconds,
+            max_age_seconds=settings.trace_max_age_seconds,
+            limit=TRACES_PER_ROUND,
+        )
+        for trace in due:
+            spans = spans_of(session, trace.project, trace.trace_id)
+            logs = logs_of(session, trace.project, trace.trace_id)
+            rows = assemble_trace(spans, logs, now=now)
+            _replace(session, trace, rows, specs, now)
+        mark_assembled(session, due)
+    return len(due)
+
+
+def run_worker(
+    engine: Engine,
+    evaluators: Sequence[Evaluator],
+    criteria: Criteria,
+    settings: Settings,
+    *,
+    now: Callable[[], datetime],
+    stop: threading.Event,
+) -> None:
+    """Work until told to stop; a round that fails is logged and tried again."""
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    labels = [f"{one.spec.name}@{one.spec.version}" for one in evaluators]
+    last_beat: datetime | None = None
+    while not stop.is_set():
+        try:
+            if last_beat is None or (now() - last_beat).total_seconds() >= HEARTBEAT_SECONDS:
+                last_beat = now()
+                beat(engine, name, labels, now=last_beat)
+            idle = work_once(engine, evaluators, criteria, settings, now=now).idle
+        except Busy as error:
+            logger.warning("%s", error)
+            idle = True
+        except Exception:
+            logger.exception("a round of work failed; trying again")
+            idle = True
+        if idle:
+            stop.wait(IDLE_SECONDS)
+
+
+def beat(engine: Engine, worker: str, evaluators: Sequence[str], *, now: datetime) -> None:
+    """Say that this worker is alive and what it can judge."""
+    row = {"worker": worker, "seen_at": now, "evaluators": list(evaluators)}
+    with transaction(engine) as session:
+        upsert(session, Heartbeat, [row], keys=("worker",), update=("seen_at", "evaluators"))
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set, so that a round can finish before the process ends."""
+    stop = threading.Event()
+
+    def _stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    return stop
+
+
+def _replace(
+    session: Session,
+    trace: Trace,
+    rows: Sequence[Interaction],
+    specs: Sequence[EvaluatorSpec],
+    now: datetime,
+) -> None:
+    before = interactions_of_trace(session, trace.project, trace.trace_id)
+    kept = {row.id for row in rows}
+    # Interactions that came as such, not as spans, have no provenance and are not ours to drop.
+    drop_interactions(session, [row for row in before if row.id not in kept and row.provenance])
+    save_interactions(session, rows, specs=specs, now=now)
+
+
+def _by_evaluator(
+    evaluators: Sequence[Evaluator], claims: Sequence[Claim]
+) -> list[tuple[Evaluator, list[Claim]]]:
+    groups: dict[tuple[str, str], list[Claim]] = defaultdict(list)
+    for one in claims:
+        groups[one.evaluation.evaluator, one.evaluation.version].append(one)
+    pairs = ((one, groups.get((one.spec.name, one.spec.version), [])) for one in evaluators)
+    return [(evaluator, mine) for evaluator, mine in pairs if mine]
+
+
+def _record(
+    engine: Engine,
+    claims: Sequence[Claim],
+    outcomes: Sequence[Outcome],
+    specs: Sequence[EvaluatorSpec],
+    now: datetime,
+) -> int:
+    with transaction(engine) as session:
+        return record(session, list(zip(claims, outcomes, strict=True)), specs=specs, now=now)
