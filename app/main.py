@@ -1,11 +1,12 @@
 """Where the rooms are wired together: the only module that knows everybody."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 
+from app import api, metrics, receive
 from app.answers import answer_errors
 from app.criteria import Criteria, read_criteria
 from app.database import open_database
@@ -13,6 +14,7 @@ from app.guardrail import InProcessJudge, JudgeProcess
 from app.settings import Settings
 from evaluators import load_evaluators
 from evaluators.protocol import Evaluator
+from feedback_ui import routes
 
 
 def create_app(
@@ -23,15 +25,39 @@ def create_app(
 ) -> FastAPI:
     """The web application. Without `evaluators` it finds them, and judges in a process apart."""
     criteria = criteria or read_criteria()
-    app = FastAPI(title="Touchstone", docs_url=None, redoc_url=None, redirect_slashes=False)
-    ...
+    app = FastAPI(
+        title="Touchstone",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_close_at_the_end,
+    )
+    app.state.settings = settings
+    app.state.criteria = criteria
+    app.state.engine = open_database(settings.database_url)
+    if evaluators is None:
+        found = find_evaluators(settings)
+        app.state.score = JudgeProcess(partial(find_evaluators, settings), criteria)
+    else:
+        found = list(evaluators)
+        app.state.score = InProcessJudge(found, criteria)
+    app.state.specs = [one.spec for one in found if one.spec.criterion in criteria.by_name]
+    metrics.install_metrics(app)
+    for router in (receive.router, api.router, metrics.router, routes.router):
+        app.include_router(router)
+    routes.install_pages(app)
+    answer_errors(app, routes.error_page)
     return app
 
 
 def find_evaluators(settings: Settings) -> list[Evaluator]:
     """The evaluators that these settings ask for, not yet loaded."""
-    return list(
-        load_evaluators(
-            settings.added_evaluators, models_dir=settings.models_dir, device=settings.device
-        )
-    )
+    added, folder = settings.added_evaluators, settings.models_dir
+    return list(load_evaluators(added, models_dir=folder, device=settings.device))
+
+
+@asynccontextmanager
+async def _close_at_the_end(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.score.close()
+    app.state.engine.dispose()

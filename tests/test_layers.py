@@ -1,0 +1,146 @@
+"""The rooms: who may import whom, and what must not exist."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("app", "evaluators", "feedback_ui")
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("evaluators.protocol", "app.statistics"),
+    ("evaluators.engine", "evaluators.weights", "evaluators.sentences", "evaluators.signals"),
+    ("evaluators.groundedness", "evaluators.relevance", "evaluators.toxicity", "evaluators.bias"),
+    ("evaluators",),
+    ("app.errors", "app.settings", "app.criteria"),
+    ("app.judge", "app.quality"),
+    ("app.tables",),
+    ("app.database", "app.migrate"),
+    ("app.store",),
+    ("app.ingest", "app.reports"),
+    ("app.requests", "app.answers"),
+    ("app.worker", "app.access", "app.guardrail", "app.metrics", "app.receive", "app.api"),
+    ("feedback_ui",),
+    ("app.main",),
+    ("app.demo", "app.commands"),
+    ("app.__main__",),
+)
+BANNED_NAMES = {"utils.py", "helpers.py", "common.py", "models.py", "misc.py"}
+MAY_LOAD_LAZILY = {"load", "_load"}
+
+
+def modules() -> list[Path]:
+    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def layer_of(module: str) -> int:
+    found = [
+        (len(name), index)
+        for index, names in enumerate(LAYERS)
+        for name in names
+        if module == name or module.startswith(f"{name}.")
+    ]
+    return max(found)[1] if found else -1
+
+
+def imports_of(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ours(names: Iterator[str]) -> set[str]:
+    known = {name_of(path) for path in modules()}
+    return {name for name in names if name in known}
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_a_module_imports_only_from_its_own_layer_or_below(path: Path) -> None:
+    here = layer_of(name_of(path))
+    for name in ours(imports_of(ast.parse(path.read_text()))):
+        assert layer_of(name) <= here, f"{name_of(path)} must not import {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_the_app_knows_evaluators_only_by_their_protocol(path: Path) -> None:
+    module = name_of(path)
+    if not module.startswith(("app", "feedback_ui")):
+        return
+    if module in {"app.main", "app.__main__"} or module.startswith("app.commands"):
+        return
+    names = {n for n in imports_of(ast.parse(path.read_text())) if n.startswith("evaluators")}
+    assert all(name.startswith("evaluators.protocol") for name in names), names
+
+
+def test_evaluators_know_nothing_of_the_app() -> None:
+    for path in sorted((ROOT / "evaluators").rglob("*.py")):
+        names = set(imports_of(ast.parse(path.read_text())))
+        assert not any(name.startswith(("app", "feedback_ui")) for name in names), path
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_there_is_no_import_inside_a_function(path: Path) -> None:
+    if name_of(path).startswith("evaluators"):
+        return
+    for function in ast.walk(ast.parse(path.read_text())):
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert not list(imports_of(function)), f"{path}: {function.name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_a_module_has_at_most_400_lines_and_a_name_that_says_something(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 400
+    assert path.name not in BANNED_NAMES
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_only_settings_reads_the_environment(path: Path) -> None:
+    text = path.read_text()
+    if path.name != "settings.py":
+        assert "os.environ" not in text
+        assert "getenv" not in text
+
+
+def test_blind_catches_stand_in_two_places_only() -> None:
+    guilty = {
+        name_of(path)
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or getattr(node.type, "id", "") in {"Exception", "BaseException"})
+    }
+    assert guilty <= {"app.judge", "app.worker", "evaluators"}
+
+
+def test_the_web_application_imports_no_heavy_library() -> None:
+    heavy = ("torch", "transformers", "numpy", "scipy", "sklearn", "pandas", "alembic")
+    code = f"import sys, app.main; print([name for name in {heavy!r} if name in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_top_level_is_as_designed() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+    top = {line.split("/")[0] for line in tracked.stdout.splitlines()}
+    assert top <= {
+        *("pyproject.toml", "README.md", "app", "evaluators", "feedback_ui", "tests"),
+        *("models_cache", "LICENSE", "CHANGELOG.md", "Makefile", "benchmarks", ".ci"),
+        *(".gitignore", "requirements.lock"),
+    }

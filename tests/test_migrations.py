@@ -1,0 +1,42 @@
+"""Migrations: they lead to the tables, up and down, on both databases."""
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, inspect
+
+from app.database import SCHEMA_HEAD
+from app.migrate import migrate, migrate_down, newest_revision, revisions
+from app.tables import Table
+
+
+def test_the_migrations_make_exactly_the_tables(engine: Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Table.metadata) == []
+
+
+def test_every_revision_walks_up_and_down_twice(engine: Engine) -> None:
+    for _ in range(2):
+        migrate_down(engine, "base")
+        assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
+        for revision in revisions():
+            migrate(engine, revision)
+    assert set(Table.metadata.tables) <= set(inspect(engine).get_table_names())
+
+
+def test_revisions_are_numbered_in_order() -> None:
+    assert revisions() == [f"{number:04d}" for number in range(1, len(revisions()) + 1)]
+    assert newest_revision() == SCHEMA_HEAD
+
+
+def test_migrating_twice_changes_nothing(engine: Engine) -> None:
+    migrate(engine)
+    migrate(engine)
+
+
+@pytest.mark.parametrize("path", sorted(Path("app/migrations/versions").glob("0*.py")))
+def test_a_revision_file_is_named_after_its_number(path: Path) -> None:
+    assert f'revision = "{path.name[:4]}"' in path.read_text()
