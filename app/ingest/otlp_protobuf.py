@@ -48,11 +48,14 @@ def _parse(kind: type[Request], body: bytes) -> Request:
     try:
         return kind.FromString(body)
     except DecodeError:
-        mended = repair(body, cast(Descriptor, kind.DESCRIPTOR))
+        pass
     try:
-        return kind.FromString(mended)
-    except DecodeError:
-        raise BadRequest(f"the body is not a valid {kind.DESCRIPTOR.name}") from None
+        return kind.FromString(repair(body, cast(Descriptor, kind.DESCRIPTOR)))
+    except (DecodeError, BadRequest):
+        raise BadRequest(
+            f"the body is not a valid {kind.DESCRIPTOR.name}; it is cut off, damaged, or belongs "
+            "to another path (traces to /v1/traces, logs to /v1/logs)"
+        ) from None
 
 
 def _span(span: Span) -> SpanRow:
