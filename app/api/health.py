@@ -1,0 +1,68 @@
+"""Whether this process lives, and whether it can serve; open to everybody, and told little."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from sqlalchemy import Engine, inspect, text
+from sqlmodel import Session, func, select
+
+from app.answers import JsonAnswer
+from app.api.shapes import ReadinessShape
+from app.database import SCHEMA_HEAD, reading
+from app.errors import Busy
+from app.requests import current_time
+from app.tables import Heartbeat
+
+FRESH = timedelta(seconds=60)
+FINE = "ok"
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+def healthz() -> dict[str, str]:
+    """This process answers."""
+    return {"status": FINE}
+
+
+@router.get("/readyz", response_model=ReadinessShape, responses={503: {"model": ReadinessShape}})
+def readyz(request: Request, now: Annotated[datetime, Depends(current_time)]) -> JsonAnswer:
+    """Whether the database answers and has the newest schema; 503 with what is wrong.
+
+    A missing worker is told but does not make the server unready: traces are still taken in.
+    """
+    checks = _checks(request.app.state.engine, now)
+    ready = checks["database"] == FINE and checks["migrations"] == FINE
+    content = {"ready": ready, "checks": checks}
+    return JsonAnswer(content, status_code=200 if ready else 503)
+
+
+def _checks(engine: Engine, now: datetime) -> dict[str, str]:
+    unknown = "not known"
+    try:
+        with reading(engine) as session:
+            migrations = _migrations(session)
+            worker = _worker(session, now) if migrations == FINE else unknown
+    except Busy as error:
+        return {"database": error.detail, "migrations": unknown, "worker": unknown}
+    return {"database": FINE, "migrations": migrations, "worker": worker}
+
+
+def _migrations(session: Session) -> str:
+    if not inspect(session.connection()).has_table("alembic_version"):
+        return "the database is empty; run `touchstone migrate`"
+    found = session.connection().execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if found != SCHEMA_HEAD:
+        return f"the schema is {found}, not {SCHEMA_HEAD}; run `touchstone migrate`"
+    return FINE
+
+
+def _worker(session: Session, now: datetime) -> str:
+    seen_at = session.exec(select(func.max(Heartbeat.seen_at))).one()
+    if seen_at is None:
+        return "no worker has ever run; start `touchstone work`"
+    age = now - seen_at
+    if age > FRESH:
+        return f"the last worker was seen {age.total_seconds():.0f} s ago; start `touchstone work`"
+    return FINE

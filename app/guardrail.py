@@ -1,0 +1,155 @@
+"""Scoring on demand, outside the web process, so that it stays light and outlives a dying judge.
+
+One child process loads the evaluators at the first request and keeps them. It is asked one request
+at a time. A child that dies or takes too long is replaced; the request that saw it gets Busy.
+"""
+
+import multiprocessing
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple, TypeAlias
+
+from app.criteria import Criteria
+from app.errors import Busy
+from app.judge import evaluation_json, judge_batch
+from evaluators.protocol import Evaluator, Sample
+
+EvaluationJson: TypeAlias = dict[str, Any]
+Load: TypeAlias = Callable[[], Sequence[Evaluator]]
+"""Makes the evaluators; a module-level function, or a partial of one, that a child can import."""
+START_SECONDS = 120.0
+ANSWER_SECONDS = 30.0
+
+
+class Child(NamedTuple):
+    """A running judge process and our end of the pipe to it."""
+
+    process: BaseProcess
+    pipe: Connection
+
+
+class InProcessJudge:
+    """Judges in the calling process, one request at a time, with evaluators that are here."""
+
+    def __init__(self, evaluators: Sequence[Evaluator], criteria: Criteria) -> None:
+        self._evaluators, self._criteria = evaluators, criteria
+        self._lock = threading.Lock()
+        for evaluator in evaluators:
+            evaluator.load()
+
+    def __call__(
+        self, samples: Sequence[Sample], criteria: Sequence[str] | None
+    ) -> list[list[EvaluationJson]]:
+        """The evaluations of each sample, in the order of the samples."""
+        with self._lock:
+            return judge_samples(self._evaluators, self._criteria, samples, criteria)
+
+    def close(self) -> None:
+        """Nothing to end here."""
+
+
+class JudgeProcess:
+    """Judges in a child process that is started when it is first needed."""
+
+    def __init__(
+        self,
+        load: Load,
+        criteria: Criteria,
+        *,
+        start_seconds: float = START_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._load, self._criteria = load, criteria
+        self._start_seconds, self._answer_seconds = start_seconds, answer_seconds
+        self._lock = threading.Lock()
+        self._child: Child | None = None
+
+    def __call__(
+        self, samples: Sequence[Sample], criteria: Sequence[str] | None
+    ) -> list[list[EvaluationJson]]:
+        """The evaluations of each sample, in the order of the samples, or Busy."""
+        if not self._lock.acquire(timeout=self._answer_seconds):
+            raise Busy("the judges are busy with other requests; send the same request again")
+        try:
+            return self._ask(samples, criteria)
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """End the child, if there is one."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.pipe.close()
+            child.process.terminate()
+            child.process.join(timeout=5)
+
+    def _ask(
+        self, samples: Sequence[Sample], criteria: Sequence[str] | None
+    ) -> list[list[EvaluationJson]]:
+        try:
+            child = self._child or self._start()
+            child.pipe.send((list(samples), criteria))
+            answer: list[list[EvaluationJson]] = self._receive(child, self._answer_seconds)
+        except (EOFError, OSError):
+            self.close()
+            raise Busy(
+                "the judge process died and is replaced; send the same request again"
+            ) from None
+        return answer
+
+    def _start(self) -> Child:
+        # A forked child would share this process's threads' locks and database connections.
+        spawn = multiprocessing.get_context("spawn")
+        pipe, far_end = spawn.Pipe()
+        process = spawn.Process(
+            target=serve_judge, args=(far_end, self._load, self._criteria), daemon=True
+        )
+        process.start()
+        far_end.close()
+        self._child = Child(process, pipe)
+        self._receive(self._child, self._start_seconds)
+        return self._child
+
+    def _receive(self, child: Child, seconds: float) -> Any:
+        if not child.pipe.poll(seconds):
+            self.close()
+            raise Busy(
+                f"the judges did not answer within {seconds:g} s; send fewer items at a time"
+            )
+        return child.pipe.recv()
+
+
+def serve_judge(pipe: Connection, load: Load, criteria: Criteria) -> None:
+    """Answer requests from the pipe until its other end is closed; runs in the child."""
+    # Ctrl-C reaches the whole group; the parent decides when this process ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    evaluators = load()
+    for evaluator in evaluators:
+        evaluator.load()
+    pipe.send("ready")
+    while True:
+        try:
+            samples, names = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(judge_samples(evaluators, criteria, samples, names))
+
+
+def judge_samples(
+    evaluators: Sequence[Evaluator],
+    criteria: Criteria,
+    samples: Sequence[Sample],
+    names: Sequence[str] | None,
+) -> list[list[EvaluationJson]]:
+    """For each sample its evaluations, by the evaluators of the criteria named or by all."""
+    wanted = set(criteria.by_name if names is None else names)
+    chosen = [one for one in evaluators if one.spec.criterion in wanted]
+    rows: list[list[EvaluationJson]] = [[] for _ in samples]
+    for evaluator in chosen:
+        outcomes = judge_batch(evaluator, criteria.get(evaluator.spec.criterion), samples)
+        for row, outcome in zip(rows, outcomes, strict=True):
+            row.append(evaluation_json(evaluator.spec, outcome))
+    return rows
