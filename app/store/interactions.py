@@ -201,10 +201,16 @@ def _stored(session: Session, ids: Sequence[str]) -> dict[str, Interaction]:
 
 
 def _differs(new: Interaction, old: Interaction) -> bool:
-    return any(getattr(new, name) != getattr(old, name) for name in CHANGING)
+    return any(getattr(new, name) != getattr(old, name) for name in _told(new))
 
 
 CHANGING = tuple(name for name in Interaction.model_fields if name not in {"id", "received_at"})
+
+
+def _told(row: Interaction) -> list[str]:
+    """The columns that a sender can change; without a time of its own, the first arrival counts."""
+    has_time = row.started_at != row.received_at
+    return [name for name in CHANGING if has_time or name != "started_at"]
 
 
 def _change(
@@ -212,7 +218,7 @@ def _change(
 ) -> None:
     roll_up(session, [Contribution(old, one, -1) for one in evaluations])
     words_changed = old.content_hash != new.content_hash
-    for name in CHANGING:
+    for name in _told(new):
         setattr(old, name, getattr(new, name))
     if words_changed:
         reset(evaluations)
