@@ -18,7 +18,6 @@ from app.errors import Busy
 
 SCHEMA_HEAD = "0001"
 BUSY_TIMEOUT_SECONDS = 5
-ROWS_PER_STATEMENT = 500
 
 
 def open_database(url: str) -> Engine:
@@ -110,22 +109,24 @@ def upsert(
     """Insert rows, or update the columns named where a row with the same keys exists.
 
     `update` names columns that take the new row's value, or maps a column to a function of
-    (stored column, new value) that returns an SQL expression. Rows must not repeat a key.
+    (stored column, new value) that returns an SQL expression. All rows name the same columns, and
+    none repeats a key.
     """
+    if not rows:
+        return
     dialect = sqlite if is_sqlite(session) else postgresql
     stored = table.__table__  # type: ignore[attr-defined]
-    for start in range(0, len(rows), ROWS_PER_STATEMENT):
-        statement = dialect.insert(stored).values(list(rows[start : start + ROWS_PER_STATEMENT]))
-        new = statement.excluded
-        if not isinstance(update, Mapping):
-            changes = {name: new[name] for name in update}
-        else:
-            changes = {name: merge(stored.c[name], new[name]) for name, merge in update.items()}
-        if changes:
-            statement = statement.on_conflict_do_update(index_elements=list(keys), set_=changes)
-        else:
-            statement = statement.on_conflict_do_nothing(index_elements=list(keys))
-        session.execute(statement)
+    statement = dialect.insert(stored)
+    new = statement.excluded
+    if isinstance(update, Mapping):
+        changes = {name: merge(stored.c[name], new[name]) for name, merge in update.items()}
+    else:
+        changes = {name: new[name] for name in update}
+    if changes:
+        statement = statement.on_conflict_do_update(index_elements=list(keys), set_=changes)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=list(keys))
+    session.connection().execute(statement, [dict(row) for row in rows])
 
 
 def ping(engine: Engine) -> None:

@@ -100,7 +100,7 @@ def postgres_template(postgres_server: str | None) -> str | None:
     with engine.connect() as connection:
         connection.execute(text("CREATE DATABASE template_touchstone"))
     engine.dispose()
-    migrated = open_database(postgres_server.replace("/postgres", "/template_touchstone"))
+    migrated = open_database(postgres_server.removesuffix("/postgres") + "/template_touchstone")
     migrate(migrated)
     migrated.dispose()
     return "template_touchstone"
