@@ -89,7 +89,7 @@ def test_a_changed_segment_moves_the_counts_without_a_new_verdict(
 def test_the_counts_equal_what_the_evaluations_say(
     engine: Engine, criteria: Criteria, settings: Settings
 ) -> None:
-    rows = some_interactions(7) + [an_interaction(trace_id="f" * 32, response="You idiot.")]
+    rows = [*some_interactions(7), an_interaction(trace_id="f" * 32, response="You idiot.")]
     save(engine, rows)
     score_all(engine, criteria, settings)
     with reading(engine) as session:
