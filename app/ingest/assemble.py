@@ -1,0 +1,248 @@
+"""Turn the spans and log records of a trace into interactions.
+
+An interaction is made of the topmost spans that hold both a prompt and a response; what lies below
+them are its steps, which make none of their own. Its contexts are the documents that were retrieved
+for it: below it, or else beside it, or else what tools answered.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from app.ingest.dialects import Finding, Found, read_span
+from app.ingest.pieces import EMBEDDING, EVALUATOR, LLM, MAX_TOKENS, RERANKER, RETRIEVER, TOOL
+from app.ingest.tree import Tree
+from app.store.interactions import content_hash, hash_user, interaction_id
+from app.tables import Interaction, LogRecord, Span
+
+MAX_CONTEXTS = 200
+MAX_ANCESTORS = 100
+MAX_BESIDE = 1_000
+MAX_SECOND = 253_402_300_799
+STEPS = frozenset({RETRIEVER, RERANKER, EMBEDDING, EVALUATOR})
+NEVER_ANSWERS = STEPS | {TOOL}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def assemble_trace(
+    spans: Sequence[Span], logs: Sequence[LogRecord], *, now: datetime
+) -> list[Interaction]:
+    """The interactions of one trace, oldest first; none when no span holds prompt and response."""
+    return _Trace(spans, logs).interactions(now)
+
+
+class _Trace:
+    """The spans of a trace, what was found in each, and which of them retrieved something."""
+
+    def __init__(self, spans: Sequence[Span], logs: Sequence[LogRecord]) -> None:
+        self.tree = Tree(spans)
+        by_span: dict[str, list[LogRecord]] = {}
+        for log in logs:
+            by_span.setdefault(log.span_id, []).append(log)
+        self.found = {
+            span_id: read_span(span, by_span.get(span_id, ()))
+            for span_id, span in self.tree.spans.items()
+        }
+        self.retrieving = self._positions("contexts")
+        self.answering_tools = [
+            position
+            for position in self._positions("tool_results")
+            if self.found[self.tree.order[position]].value("kind") == TOOL
+        ]
+
+    def interactions(self, now: datetime) -> list[Interaction]:
+        chosen = self._choose(certain=True) or self._choose(certain=False)
+        rows = [self._interaction(span_id, chosen, now) for span_id in chosen]
+        return sorted(rows, key=lambda row: (row.started_at, row.span_id))
+
+    def _positions(self, name: str) -> list[int]:
+        return [
+            position
+            for position, span_id in enumerate(self.tree.order)
+            if self.found[span_id].value(name)
+        ]
+
+    def _choose(self, *, certain: bool) -> list[str]:
+        chosen = []
+        stack = list(reversed(self.tree.tops))
+        while stack:
+            span_id = stack.pop()
+            found = self.found[span_id]
+            kind = found.value("kind")
+            if kind not in NEVER_ANSWERS and _holds_both(found, certain=certain):
+                chosen.append(span_id)
+            elif kind not in STEPS:
+                stack += reversed(self.tree.children(span_id))
+        return chosen
+
+    def _interaction(self, span_id: str, chosen: Sequence[str], now: datetime) -> Interaction:
+        span = self.tree.spans[span_id]
+        findings = self._findings(span_id)
+        contexts = self._contexts(span_id, chosen)
+        texts = [text for finding in contexts for text in finding.value]
+        texts = list(dict.fromkeys(texts))[:MAX_CONTEXTS]
+        value = {name: finding.value for name, finding in findings.items()}
+        user = value.get("user")
+        segments = self._segments(span_id, value.get("model"))
+        return Interaction(
+            id=interaction_id(span.project, span.trace_id, span_id),
+            project=span.project,
+            trace_id=span.trace_id,
+            span_id=span_id,
+            application=_application(span, value.get("application")),
+            model=value.get("model"),
+            conversation_id=value.get("conversation_id"),
+            user_hash=hash_user(span.project, user) if user else None,
+            system_prompt=value.get("system_prompt"),
+            prompt=value["prompt"],
+            response=value["response"],
+            contexts=texts,
+            content_hash=content_hash(value["prompt"], value["response"], texts),
+            segments={key: finding.value for key, finding in segments.items()},
+            provenance=_provenance(findings, contexts, segments),
+            duration_ns=_duration_ns(span),
+            input_tokens=self._tokens(span_id, "input_tokens"),
+            output_tokens=self._tokens(span_id, "output_tokens"),
+            finish_reason=value.get("finish_reason"),
+            error=value.get("error"),
+            started_at=_started_at(span),
+            received_at=span.received_at or now,
+        )
+
+    def _findings(self, span_id: str) -> dict[str, Finding]:
+        """The fields of the interaction, from its span or from where else they may stand."""
+        own = self.found[span_id].fields
+        above = list(islice(self.tree.ancestors(span_id), MAX_ANCESTORS))
+        below = self._below(span_id)
+        models = [one for one in below if self.found[one].value("kind") == LLM]
+        places = {
+            "model": list(reversed(models)) + above,
+            "finish_reason": list(reversed(models)),
+            "system_prompt": models,
+            "conversation_id": above + below,
+            "user": above + below,
+            "application": above,
+        }
+        findings = {name: own[name] for name in ("prompt", "response")}
+        for name in (*places, "error"):
+            finding = own.get(name) or self._first(name, places.get(name, ()))
+            if finding is not None:
+                findings[name] = finding
+        return findings
+
+    def _below(self, span_id: str) -> list[str]:
+        span_range = self.tree.range_of(span_id)
+        return self.tree.order[span_range.start + 1 : span_range.stop]
+
+    def _first(self, name: str, places: Iterable[str]) -> Finding | None:
+        findings = (self.found[span_id].fields.get(name) for span_id in places)
+        return next((finding for finding in findings if finding is not None), None)
+
+    def _segments(self, span_id: str, model: str | None) -> dict[str, Finding]:
+        segments: dict[str, Finding] = {}
+        for place in (span_id, *islice(self.tree.ancestors(span_id), MAX_ANCESTORS)):
+            segments = self.found[place].segments | segments
+        if model and "model" not in segments:
+            segments["model"] = Finding(model, "touchstone", "model", span_id)
+        return segments
+
+    def _contexts(self, span_id: str, chosen: Sequence[str]) -> list[Finding]:
+        """The documents the answer could rest on: below it, beside it, or from tools."""
+        answers = set(chosen)
+        for name, positions in (
+            ("contexts", self.retrieving),
+            ("tool_results", self.answering_tools),
+        ):
+            inside = _within(positions, self.tree.range_of(span_id))
+            taken = self._take(inside, name) or self._beside(span_id, positions, name, answers)
+            if taken:
+                return taken
+        own = self.found[span_id].fields.get("tool_results")
+        return [own] if own else []
+
+    def _take(self, positions: Iterable[int], name: str) -> list[Finding]:
+        span_ids = sorted((self.tree.order[position] for position in positions), key=self._start)
+        return [self.found[span_id].fields[name] for span_id in span_ids]
+
+    def _start(self, span_id: str) -> tuple[int, int]:
+        return self.tree.spans[span_id].start_ns, self.tree.position(span_id)
+
+    def _beside(
+        self, span_id: str, positions: Sequence[int], name: str, answers: set[str]
+    ) -> list[Finding]:
+        """What was found before the answer below the nearest span above, or anywhere at last."""
+        if not positions:
+            return []
+        everywhere = range(len(self.tree.order))
+        above = islice(self.tree.ancestors(span_id), MAX_ANCESTORS)
+        for places in (*map(self.tree.range_of, above), everywhere):
+            near = _within(positions, places)[-MAX_BESIDE:]
+            earlier = [one for one in near if self._is_free(one, span_id, answers)]
+            if earlier:
+                return self._take(earlier, name)
+        return []
+
+    def _is_free(self, position: int, span_id: str, answers: set[str]) -> bool:
+        """Whether a step ended before the answer and is not part of another answer."""
+        step = self.tree.order[position]
+        answer_end = self.tree.spans[span_id].end_ns
+        if answer_end and self.tree.spans[step].end_ns > answer_end:
+            return False
+        above = islice(self.tree.ancestors(step), MAX_ANCESTORS)
+        return step not in answers and not any(one in answers for one in above)
+
+    def _tokens(self, span_id: str, name: str) -> int | None:
+        """What the models used: the span's own count if it is a model, else that of its steps.
+
+        Agents repeat the sum of their steps, which must not be added to it.
+        """
+        found = self.found[span_id]
+        below = [self.found[one] for one in self._below(span_id)]
+        used: list[int] = [
+            one.value(name) for one in below if one.value("kind") == LLM and one.value(name)
+        ]
+        if found.value("kind") == LLM or not used:
+            count: int | None = found.value(name)
+            return count
+        return min(sum(used), MAX_TOKENS)
+
+
+def _holds_both(found: Found, *, certain: bool) -> bool:
+    halves = [found.fields.get(name) for name in ("prompt", "response")]
+    return all(half is not None and (half.certain or not certain) for half in halves)
+
+
+def _within(positions: Sequence[int], places: range) -> Sequence[int]:
+    return positions[bisect_left(positions, places.start) : bisect_left(positions, places.stop)]
+
+
+def _application(span: Span, named: Any) -> str:
+    service = span.resource.get("service.name")
+    known = isinstance(service, str) and not service.startswith("unknown_service")
+    name = service if known else named or service
+    return name if isinstance(name, str) else ""
+
+
+def _provenance(
+    findings: dict[str, Finding], contexts: Sequence[Finding], segments: dict[str, Finding]
+) -> dict[str, Any]:
+    stored: dict[str, Any] = {name: one.provenance for name, one in findings.items()}
+    if contexts:
+        stored["contexts"] = contexts[0].provenance | {
+            "span_ids": list(dict.fromkeys(one.span_id for one in contexts))
+        }
+    return stored | {f"segments.{key}": one.provenance for key, one in segments.items()}
+
+
+def _duration_ns(span: Span) -> int | None:
+    if not span.start_ns or span.end_ns < span.start_ns:
+        return None
+    return span.end_ns - span.start_ns
+
+
+def _started_at(span: Span) -> datetime:
+    if not 0 < span.start_ns // 10**9 <= MAX_SECOND:
+        return span.received_at
+    return EPOCH + timedelta(microseconds=span.start_ns // 1_000)

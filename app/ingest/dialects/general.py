@@ -1,0 +1,86 @@
+"""What any span may say: OpenTelemetry's general conventions and our own segments."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.ingest.pieces import (
+    SEGMENT,
+    Piece,
+    Pieces,
+    prompt_piece,
+    response_piece,
+    segments_under,
+    text_pieces,
+)
+from app.tables import LogRecord, Span
+
+STATUS_ERROR = 2
+TEXTS = {
+    "conversation_id": ("session.id", "conversation.id", "thread.id"),
+    "user": ("user.id", "enduser.id", "enduser.pseudo.id"),
+}
+SEGMENTS = {
+    "language": ("language", "lang", "user.language", "app.language", "gen_ai.language", "locale"),
+    "region": (
+        "region",
+        "user.region",
+        "app.region",
+        "geo.country.iso_code",
+        "geo.region.iso_code",
+    ),
+    "user_group": ("user_group", "user.group", "user.segment", "app.user_group", "enduser.role"),
+    "channel": ("channel", "app.channel"),
+    "prompt_version": ("prompt_version", "prompt.version", "gen_ai.prompt.version"),
+    "release": ("release", "app.release", "app.version"),
+}
+RESOURCE_SEGMENTS = {
+    "release": ("service.version",),
+    "environment": ("deployment.environment.name", "deployment.environment"),
+    "region": ("cloud.region",),
+}
+
+
+def touchstone(span: Span, logs: Sequence[LogRecord]) -> Pieces:
+    """Segments that the application names itself."""
+    yield from segments_under(span.attributes, "touchstone.segment.")
+
+
+def opentelemetry(span: Span, logs: Sequence[LogRecord]) -> Pieces:
+    """Session, user, error and the segments that have a usual attribute."""
+    yield from text_pieces(span.attributes, TEXTS)
+    yield from text_pieces(span.attributes, _as_fields(SEGMENTS))
+    for piece in text_pieces(span.resource, _as_fields(RESOURCE_SEGMENTS)):
+        yield Piece(piece.field, piece.value, f"resource:{piece.attribute}")
+    yield from _error(span)
+
+
+def plain(span: Span, logs: Sequence[LogRecord]) -> Pieces:
+    """Attributes that people name so themselves when no convention is at hand."""
+    for name in ("prompt", "question", "input", "query"):
+        if isinstance(span.attributes.get(name), str):
+            yield from prompt_piece(span.attributes[name], name)
+    for name in ("response", "answer", "output", "completion"):
+        if isinstance(span.attributes.get(name), str):
+            yield from response_piece(span.attributes[name], name)
+
+
+def _as_fields(segments: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    return {f"{SEGMENT}{key}": names for key, names in segments.items()}
+
+
+def _error(span: Span) -> Pieces:
+    if span.status_code != STATUS_ERROR:
+        return
+    if span.status_message:
+        yield Piece("error", span.status_message, "status.message")
+    for event in span.events:
+        attributes = event.get("attributes")
+        if event.get("name") == "exception" and isinstance(attributes, dict):
+            yield Piece("error", _exception(attributes), "event:exception")
+    error_type = span.attributes.get("error.type")
+    yield Piece("error", error_type if isinstance(error_type, str) else "error", "error.type")
+
+
+def _exception(attributes: dict[str, Any]) -> str | None:
+    parts = [attributes.get(f"exception.{part}") for part in ("type", "message")]
+    return ": ".join(part for part in parts if isinstance(part, str) and part) or None

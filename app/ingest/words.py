@@ -1,0 +1,312 @@
+"""Find words in the many shapes that chat libraries give to messages, answers and documents.
+
+Nothing here raises: what has no known shape is None, an empty list, or an uncertain text.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from app.ingest.nested import parsed, visible
+
+MAX_SEARCH_DEPTH = 6
+
+_ROLES = {
+    "human": "user",
+    "humanmessage": "user",
+    "humanmessagechunk": "user",
+    "ai": "assistant",
+    "aimessage": "assistant",
+    "aimessagechunk": "assistant",
+    "model": "assistant",
+    "chatbot": "assistant",
+    "bot": "assistant",
+    "developer": "system",
+    "systemmessage": "system",
+    "function": "tool",
+    "toolmessage": "tool",
+    "functionmessage": "tool",
+}
+_KNOWN_ROLES = frozenset({"user", "assistant", "system", "tool"})
+_TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal", "message_content"})
+_RESULT_PARTS = frozenset(
+    {
+        "tool_call_response",
+        "server_tool_call_response",
+        "tool_result",
+        "tool-result",
+        "tool-return",
+        "function_call_output",
+    }
+)
+_RESULT_KEYS = ("response", "result", "output", "content")
+_PROMPT_KEYS = (
+    "messages",
+    "question",
+    "query",
+    "prompt",
+    "user_input",
+    "user_message",
+    "user_query",
+    "chat_input",
+    "input",
+    "inputs",
+    "message",
+    "text",
+    "content",
+    "contents",
+    "q",
+    "kwargs",
+    "args",
+)
+_RESPONSE_KEYS = (
+    "choices",
+    "generations",
+    "candidates",
+    "output_text",
+    "answer",
+    "response",
+    "final_output",
+    "output",
+    "outputs",
+    "result",
+    "completion",
+    "generated_text",
+    "message",
+    "messages",
+    "text",
+    "content",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation, reduced to what is judged."""
+
+    role: str
+    """user, assistant, system, tool, or empty where it was not said."""
+    text: str | None = None
+    """None for a message without any text, such as a call of a tool."""
+    tool_results: tuple[str, ...] = ()
+    finish_reason: str | None = None
+
+
+Spoken = Callable[[list[Message]], str | None]
+
+
+class Words(NamedTuple):
+    """A text, and whether it is certainly the words rather than data around them."""
+
+    text: str
+    certain: bool
+
+
+def messages_of(value: Any, depth: int = 0) -> list[Message]:
+    """The messages in a list, a conversation or a single message; empty for anything else."""
+    value = parsed(value)
+    if depth > MAX_SEARCH_DEPTH:
+        return []
+    if isinstance(value, list):
+        if _is_pair(value):
+            return [Message(_role(value[0]), visible(value[1]))]
+        return [message for item in value for message in _messages_in(item, depth)]
+    if not isinstance(value, dict):
+        return []
+    if isinstance(value.get("messages"), list):
+        return _instructions(value) + messages_of(value["messages"], depth + 1)
+    message = _message(value)
+    return [message] if message else []
+
+
+def _messages_in(item: Any, depth: int) -> list[Message]:
+    if isinstance(item, str):
+        return [Message("", visible(item))]
+    return messages_of(item, depth + 1)
+
+
+def _instructions(conversation: dict[str, Any]) -> list[Message]:
+    for name in ("system", "instructions"):
+        texts = content_texts(conversation.get(name))
+        if texts:
+            return [Message("system", "\n".join(texts))]
+    return []
+
+
+def _is_pair(value: list[Any]) -> bool:
+    return (
+        len(value) == 2 and all(isinstance(item, str) for item in value) and bool(_role(value[0]))
+    )
+
+
+def _role(name: Any) -> str:
+    lowered = str(name).lower()
+    role = _ROLES.get(lowered, lowered)
+    return role if role in _KNOWN_ROLES else ""
+
+
+def _message(item: dict[str, Any]) -> Message | None:
+    """The message that a dictionary is or wraps."""
+    inner = _unwrapped(item)
+    if inner.get("type") in _RESULT_PARTS:
+        return Message("tool", None, tuple(tool_texts(inner)))
+    role = _role(inner.get("role")) or _role(inner.get("type")) or _role(_class_name(item))
+    content = next((inner[key] for key in ("parts", "content", "contents") if key in inner), None)
+    if content is None and isinstance(inner.get("text"), str):
+        content = inner["text"]
+    if not role and content is None:
+        return None
+    results = tuple(_results(content))
+    reason = inner.get("finish_reason") or item.get("finish_reason")
+    if role == "tool":
+        return Message(role, None, results or tuple(content_texts(content)))
+    texts = content_texts(content)
+    # OpenAI sends an empty content beside the call of a tool.
+    empty_call = inner.get("tool_calls") and not any(texts)
+    text = "\n".join(texts) if texts and not empty_call else None
+    return Message(role, text, results, reason if isinstance(reason, str) else None)
+
+
+def _unwrapped(item: dict[str, Any]) -> dict[str, Any]:
+    """The message inside the wrappers of OpenAI's choices and of LangChain's serialisation."""
+    for key in ("message", "delta", "kwargs", "data"):
+        inner = parsed(item.get(key))
+        if isinstance(inner, dict) and not ("role" in item or "content" in item):
+            outer_role = {"type": item["type"]} if _role(item.get("type")) else {}
+            return outer_role | inner
+    return item
+
+
+def _class_name(item: dict[str, Any]) -> Any:
+    path = item.get("id")
+    return path[-1] if isinstance(path, list) and path else ""
+
+
+def content_texts(content: Any) -> list[str]:
+    """The texts of a content: a string, a part or a list of parts, without reasoning."""
+    if isinstance(content, str):
+        parts = parsed(content)
+        if isinstance(parts, list) and parts and all(_is_part(part) for part in parts):
+            return content_texts(parts)
+        return [visible(content)]
+    if isinstance(content, list):
+        return [text for part in content for text in _texts_of_part(part)]
+    if isinstance(content, dict):
+        return content_texts(content["parts"]) if "parts" in content else _texts_of_part(content)
+    return []
+
+
+def _is_part(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") in _TEXT_PARTS | _RESULT_PARTS
+
+
+def _texts_of_part(part: Any) -> list[str]:
+    if isinstance(part, str):
+        return [visible(part)]
+    if not isinstance(part, dict) or part.get("thought") is True:
+        return []
+    if part.get("type") not in _TEXT_PARTS and part.get("type") is not None:
+        return []
+    for key in ("text", "content", "refusal"):
+        text = part.get(key)
+        if isinstance(text, dict):
+            text = text.get("value")
+        if isinstance(text, str):
+            return [visible(text)]
+    return []
+
+
+def _results(content: Any) -> Iterator[str]:
+    parts = parsed(content)
+    for part in parts if isinstance(parts, list) else []:
+        if isinstance(part, dict) and part.get("type") in _RESULT_PARTS:
+            yield from tool_texts(part)
+
+
+def tool_texts(part: dict[str, Any]) -> list[str]:
+    """What a tool answered in a part of a message, as texts."""
+    for key in _RESULT_KEYS:
+        answer = part.get(key)
+        if answer is not None:
+            texts = content_texts(answer)
+            return texts or [json.dumps(answer, ensure_ascii=False)]
+    return []
+
+
+def last_user_text(messages: Iterable[Message]) -> str | None:
+    """What the user said last, or None when no message is the user's."""
+    return _last_text(messages, "user")
+
+
+def last_assistant_text(messages: Iterable[Message]) -> str | None:
+    """What the assistant said last, without reasoning and calls of tools."""
+    return _last_text(messages, "assistant")
+
+
+def _last_text(messages: Iterable[Message], role: str) -> str | None:
+    spoken = [message for message in messages if message.text is not None]
+    for wanted in (role, ""):
+        texts = [message.text for message in spoken if message.role == wanted]
+        if texts:
+            return texts[-1]
+    return None
+
+
+def system_text(messages: Iterable[Message]) -> str | None:
+    """The instructions before the conversation, or None."""
+    texts = [message.text for message in messages if message.role == "system" and message.text]
+    return "\n".join(texts) or None
+
+
+def latest_tool_results(messages: Iterable[Message]) -> list[str]:
+    """What tools answered since the user spoke last."""
+    results: list[str] = []
+    for message in messages:
+        if message.role == "user" and message.text is not None:
+            results = []
+        results += message.tool_results
+    return results
+
+
+def prompt_of(value: Any, depth: int = 0) -> Words | None:
+    """The question in an input of any shape; None when there is nothing in it."""
+    return _search(value, _PROMPT_KEYS, last_user_text, depth)
+
+
+def response_of(value: Any, depth: int = 0) -> Words | None:
+    """The answer in an output of any shape; None when there is nothing in it."""
+    return _search(value, _RESPONSE_KEYS, last_assistant_text, depth)
+
+
+def _search(value: Any, keys: tuple[str, ...], spoken: Spoken, depth: int) -> Words | None:
+    value = parsed(value)
+    if isinstance(value, str):
+        return Words(visible(value), True)
+    if value is None or value == {} or value == [] or depth > MAX_SEARCH_DEPTH:
+        return None
+    messages = messages_of(value)
+    if any(message.role for message in messages):
+        text = spoken(messages)
+        return None if text is None else Words(text, True)
+    if isinstance(value, dict):
+        return _search_object(value, keys, spoken, depth)
+    if isinstance(value, list) and len(value) == 1:
+        return _search(value[0], keys, spoken, depth + 1)
+    return _uncertain(value)
+
+
+def _search_object(
+    value: dict[str, Any], keys: tuple[str, ...], spoken: Spoken, depth: int
+) -> Words | None:
+    for key in keys:
+        if value.get(key) not in (None, {}, []):
+            words: Words | None = _search(value[key], keys, spoken, depth + 1)
+            if words is not None and words.certain:
+                return words
+    if len(value) == 1:
+        return _search(next(iter(value.values())), keys, spoken, depth + 1)
+    return _uncertain(value)
+
+
+def _uncertain(value: Any) -> Words:
+    return Words(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), False)
