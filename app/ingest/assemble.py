@@ -23,6 +23,8 @@ MAX_BESIDE = 1_000
 MAX_SECOND = 253_402_300_799
 STEPS = frozenset({RETRIEVER, RERANKER, EMBEDDING, EVALUATOR})
 NEVER_ANSWERS = STEPS | {TOOL}
+# What a library calls the service when the application has not named itself.
+LIBRARY_NAMES = ("unknown_service", "trulens")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -220,7 +222,7 @@ def _within(positions: Sequence[int], places: range) -> Sequence[int]:
 
 def _application(span: Span, named: Any) -> str:
     service = span.resource.get("service.name")
-    known = isinstance(service, str) and not service.startswith("unknown_service")
+    known = isinstance(service, str) and not service.startswith(LIBRARY_NAMES)
     name = service if known else named or service
     return name if isinstance(name, str) else ""
 

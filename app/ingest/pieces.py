@@ -12,6 +12,7 @@ from app.ingest.words import (
     last_assistant_text,
     last_user_text,
     latest_tool_results,
+    messages_of,
     prompt_of,
     response_of,
     system_text,
@@ -88,6 +89,24 @@ def prompt_piece(value: Any, attribute: str) -> Pieces:
 def response_piece(value: Any, attribute: str) -> Pieces:
     """The answer in an output of any shape."""
     yield from _words("response", response_of(value), attribute)
+
+
+def input_pieces(value: Any, attribute: str) -> Pieces:
+    """What an input of any shape says: messages, or a question somewhere in it."""
+    messages = messages_of(value)
+    if any(message.role for message in messages):
+        yield from inputs(messages, attribute)
+    else:
+        yield from prompt_piece(value, attribute)
+
+
+def output_pieces(value: Any, attribute: str) -> Pieces:
+    """What an output of any shape says: messages, or an answer somewhere in it."""
+    messages = messages_of(value)
+    if any(message.role for message in messages):
+        yield from outputs(messages, attribute)
+    else:
+        yield from response_piece(value, attribute)
 
 
 def _words(field: str, words: Words | None, attribute: str) -> Pieces:

@@ -227,6 +227,8 @@ def tool_texts(part: dict[str, Any]) -> list[str]:
     """What a tool answered in a part of a message, as texts."""
     for key in _RESULT_KEYS:
         answer = part.get(key)
+        if isinstance(answer, dict) and "value" in answer:
+            answer = answer["value"]
         if answer is not None:
             texts = content_texts(answer)
             return texts or [json.dumps(answer, ensure_ascii=False)]

@@ -11,18 +11,36 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.ingest.dialects.general import opentelemetry, plain, touchstone
+from app.ingest.dialects.langfuse import langfuse
+from app.ingest.dialects.langsmith import langsmith
+from app.ingest.dialects.mlflow import mlflow
 from app.ingest.dialects.openinference import openinference, openinference_values
+from app.ingest.dialects.openllmetry import openllmetry, openllmetry_entities
 from app.ingest.dialects.otel_genai import otel_genai, otel_genai_events
+from app.ingest.dialects.pydantic_ai import logfire, pydantic_ai, pydantic_ai_results
+from app.ingest.dialects.trulens import trulens, trulens_calls
+from app.ingest.dialects.vercel import vercel
 from app.ingest.pieces import FIELDS, SEGMENT, Dialect, Piece
 from app.tables import LogRecord, Span
 
 DIALECTS: tuple[Dialect, ...] = (
     touchstone,
+    langfuse,
+    trulens,
     openinference,
+    langsmith,
+    pydantic_ai_results,
     otel_genai,
     otel_genai_events,
+    openllmetry,
+    pydantic_ai,
+    logfire,
+    vercel,
+    mlflow,
     opentelemetry,
     openinference_values,
+    openllmetry_entities,
+    trulens_calls,
     plain,
 )
 MAX_SEGMENTS = 30
@@ -39,6 +57,12 @@ _ALIASES = {
     "prompt-version": "prompt_version",
     "promptversion": "prompt_version",
 }
+# Who and which conversation are fields of their own, and personal.
+_PRIVATE = frozenset(
+    {"user", "userid", "enduserid", "email", "useremail", "username", "session", "sessionid"}
+    | {"thread", "threadid", "chatid", "conversationid", "requestid", "messageid", "runid"}
+    | {"traceid", "spanid", "apikey", "password", "token", "secret", "ip", "clientip", "phone"}
+)
 # Ids and times have a value for each trace: they slice nothing.
 _UNIQUE = re.compile(
     r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{20,}|[0-9a-fA-F]{16,}|[0-9]{9,}|\d{4}-\d\d-\d\dT.*"
@@ -94,7 +118,7 @@ def read_span(span: Span, logs: Sequence[LogRecord]) -> Found:
 
 def _pieces(span: Span, logs: Sequence[LogRecord]) -> Iterator[tuple[str, Piece]]:
     for dialect in DIALECTS:
-        name = dialect.__name__.replace("_", "-")
+        name = dialect.__module__.rpartition(".")[2].replace("_", "-")
         for piece in dialect(span, logs):
             yield name, piece
 
@@ -115,10 +139,14 @@ def _keep_segment(segments: dict[str, Finding], key: str, finding: Finding) -> N
         value = "true" if value else "false"
     elif isinstance(value, int | float):
         value = str(value)
-    if not isinstance(value, str) or not value.strip() or len(name) > MAX_SEGMENT:
+    if not isinstance(value, str) or not value.strip() or not _may_be_segment(name):
         return
     text = value.strip()
     if len(text) > MAX_SEGMENT or _UNIQUE.fullmatch(text) or len(segments) >= MAX_SEGMENTS:
         return
     if name not in segments:
         segments[name] = Finding(text, finding.convention, finding.attribute, finding.span_id)
+
+
+def _may_be_segment(key: str) -> bool:
+    return 0 < len(key) <= MAX_SEGMENT and re.sub(r"[^a-z]", "", key.lower()) not in _PRIVATE

@@ -20,11 +20,12 @@ from app.ingest.pieces import (
     Piece,
     Pieces,
     first_text,
+    has_prefix,
+    input_pieces,
     inputs,
     kind_piece,
+    output_pieces,
     outputs,
-    prompt_piece,
-    response_piece,
     text_pieces,
     token_pieces,
 )
@@ -82,15 +83,17 @@ def otel_genai_events(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     yield from outputs(messages_of(chosen), "gen_ai.choice")
     for _, name, body in events:
         if name == "gen_ai.content.prompt":
-            yield from prompt_piece(body.get("gen_ai.prompt"), f"{name}/gen_ai.prompt")
+            yield from input_pieces(body.get("gen_ai.prompt"), f"{name}/gen_ai.prompt")
         elif name == "gen_ai.content.completion":
-            yield from response_piece(body.get("gen_ai.completion"), f"{name}/gen_ai.completion")
+            yield from output_pieces(body.get("gen_ai.completion"), f"{name}/gen_ai.completion")
+    yield from input_pieces(span.attributes.get("gen_ai.prompt"), "gen_ai.prompt")
+    yield from output_pieces(span.attributes.get("gen_ai.completion"), "gen_ai.completion")
 
 
 def _sources(span: Span, logs: Sequence[LogRecord]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "", span.attributes
     for kind, name, body in _events(span, logs):
-        if name.startswith("gen_ai.") and name not in OLD_ROLES:
+        if name not in OLD_ROLES and has_prefix(body, "gen_ai."):
             yield f"{kind}:{name}/", body
 
 
