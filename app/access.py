@@ -16,14 +16,15 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import NamedTuple
+from datetime import datetime
+from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 
 from app.database import reading
 from app.errors import Forbidden, Unauthenticated
+from app.requests import current_time
 from app.settings import LOOPBACK, Settings
 from app.store.keys import PREFIX, SCOPES, Scope, find_key
 from app.store.reviewers import SESSION_LIFETIME, reviewer_of_session
@@ -67,8 +68,8 @@ class require:  # noqa: N801 - reads as a verb where routes are declared
 
     scope: Scope
 
-    def __call__(self, request: Request) -> Caller:
-        caller = caller_of(request, now=datetime.now(UTC))
+    def __call__(self, request: Request, now: Annotated[datetime, Depends(current_time)]) -> Caller:
+        caller = caller_of(request, now=now)
         if not caller.may(self.scope):
             raise Forbidden(
                 f"{caller.name!r} may not do this: the scope {self.scope!r} is missing; "

@@ -1,0 +1,295 @@
+"""Pages to look at what happened: home, lists of interactions, one of them, one trace."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request, Response
+from sqlmodel import Session, func, select
+
+from app.access import Caller, require
+from app.criteria import Criterion
+from app.database import reading, transaction
+from app.errors import NotFound
+from app.requests import current_time, refuse_nul
+from app.statistics.intervals import wilson
+from app.store.annotations import add_annotation, annotations_of, own_annotations
+from app.store.evaluations import coverage, evaluations_of
+from app.store.feedback import feedback_of
+from app.store.interactions import get_interaction, interactions_of_trace, list_interactions
+from app.store.reviews import list_queues, progress_of
+from app.store.spans import spans_of
+from app.tables import Annotation, Interaction, Rollup, Span
+from feedback_ui.filters import filter_choices, filter_from
+from feedback_ui.pages import all_posted, criteria_of, go_to, page, posted_form
+from feedback_ui.passages import passages_of, sentence_evidence, sentences_of
+from feedback_ui.verdicts import ShownVerdict, shown_annotations, shown_verdicts
+
+PER_PAGE = 25
+LIST_EXCERPT = 220
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
+
+Reader = Annotated[Caller, Depends(require("read"))]
+Now = Annotated[datetime, Depends(current_time)]
+
+
+@dataclass(frozen=True, slots=True)
+class ListRow:
+    """An interaction in a list."""
+
+    interaction: Interaction
+    verdicts: list[ShownVerdict]
+    labelled: bool
+
+    @property
+    def prompt(self) -> str:
+        return self.interaction.prompt.strip()[:LIST_EXCERPT]
+
+    @property
+    def response(self) -> str:
+        return self.interaction.response.strip()[:LIST_EXCERPT]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A span and the spans below it."""
+
+    span: Span
+    children: list["Node"]
+
+    @property
+    def seconds(self) -> float:
+        return (self.span.end_ns - self.span.start_ns) / 1e9
+
+
+@router.get("/")
+def home(request: Request, caller: Reader, now: Now) -> Response:
+    """Counts, coverage, what waits, and what to do next."""
+    criteria = criteria_of(request)
+    with reading(request.app.state.engine) as session:
+        total, latest_at = _arrived(session, caller.project)
+        covered = coverage(session, caller.project)
+        judged = _judged(session, caller.project)
+        waiting = _waiting_items(session, caller, now)
+    rows = [
+        _home_row(one, judged.get(one.name, (0, 0)), covered.counts.get(one.name, {}))
+        for one in criteria
+    ]
+    shown: dict[str, Any] = {
+        "total": total,
+        "latest_at": latest_at,
+        "rows": rows,
+        "waiting": waiting,
+    }
+    return page(
+        request,
+        "home.html",
+        caller,
+        headline=_headline(rows),
+        oldest_pending_at=covered.oldest_pending_at,
+        server=str(request.base_url).rstrip("/"),
+        **shown,
+    )
+
+
+@router.get("/interactions")
+def interactions(request: Request, caller: Reader) -> Response:
+    """A list with filters that live in the address."""
+    fields = dict(request.query_params)
+    filters = filter_from(request, fields)
+    criteria = criteria_of(request)
+    with reading(request.app.state.engine) as session:
+        found = list_interactions(
+            session,
+            caller.project,
+            filters,
+            cursor=fields.get("cursor") or None,
+            limit=PER_PAGE,
+        )
+        ids = [row.id for row in found.rows]
+        evaluations, labelled = evaluations_of(session, ids), annotations_of(session, ids)
+        choices = filter_choices(session, caller.project, criteria, fields)
+    rows = [
+        ListRow(row, shown_verdicts(evaluations.get(row.id, []), criteria), row.id in labelled)
+        for row in found.rows
+    ]
+    older = None
+    if found.next_cursor is not None:
+        kept = {name: value for name, value in fields.items() if value and name != "cursor"}
+        older = "/interactions?" + urlencode({**kept, "cursor": found.next_cursor})
+    return page(request, "interactions.html", caller, rows=rows, older=older, **choices)
+
+
+@router.get("/interactions/{id}")
+def interaction(request: Request, caller: Reader, id: str) -> Response:
+    """One interaction with everything that is known about it."""
+    criteria = criteria_of(request)
+    with reading(request.app.state.engine) as session:
+        row = get_interaction(session, caller.project, id)
+        evaluations = evaluations_of(session, [id]).get(id, [])
+        annotations = annotations_of(session, [id]).get(id, [])
+        feedback = feedback_of(session, caller.project, row.trace_id)
+    judged = sentence_evidence(evaluations)
+    mine = {one.criterion: one.final_label for one in annotations if one.reviewer == caller.name}
+    return page(
+        request,
+        "interaction.html",
+        caller,
+        row=row,
+        judged=judged,
+        sentences=sentences_of(row.response, judged),
+        passages=passages_of(row.contexts, row.response, judged),
+        verdicts=[
+            _with_quotes(one, row, judged is not None and one.row.id == judged.id)
+            for one in shown_verdicts(evaluations, criteria)
+        ],
+        annotations=shown_annotations(annotations, criteria),
+        feedback=[one for one in feedback if one.span_id in (None, row.span_id)],
+        provenance=[(name, _origin(value)) for name, value in row.provenance.items()],
+        may_review=caller.may("review"),
+        criteria=list(criteria),
+        mine=mine,
+        key=secrets.token_hex(16),
+    )
+
+
+@router.post("/interactions/{id}/annotations")
+def annotate(
+    request: Request,
+    caller: Annotated[Caller, Depends(require("review"))],
+    form: Annotated[dict[str, str], Depends(posted_form)],
+    now: Now,
+    id: str,
+) -> Response:
+    """Store labels that were given with the scores in view."""
+    criteria = criteria_of(request)
+    with transaction(request.app.state.engine) as session:
+        mine = own_annotations(session, id, reviewer=caller.name)
+        for criterion, label in all_posted(form, "label.").items():
+            earlier = mine.get(criterion)
+            if earlier is not None and earlier.final_label == label:
+                continue
+            one = Annotation(
+                project=caller.project,
+                interaction_id=id,
+                criterion=criterion,
+                reviewer=caller.name,
+                blind_label=earlier.blind_label if earlier else None,
+                final_label=label,
+                comment=form.get("comment") or None,
+                guideline_version=criteria.digest,
+                replaces_id=earlier.id if earlier else None,
+                idempotency_key=f"{form.get('key')}.{criterion}",
+                created_at=now,
+            )
+            add_annotation(session, one, criteria=criteria)
+    return go_to(f"/interactions/{id}#annotations")
+
+
+@router.get("/traces/{trace_id}")
+def trace(request: Request, caller: Reader, trace_id: str) -> Response:
+    """The spans of a trace as a tree."""
+    with reading(request.app.state.engine) as session:
+        spans = spans_of(session, caller.project, trace_id)
+        rows = interactions_of_trace(session, caller.project, trace_id)
+    if not spans and not rows:
+        raise NotFound(f"there is no trace {trace_id!r} in this project")
+    shown: dict[str, Any] = {"trace_id": trace_id, "count": len(spans), "interactions": rows}
+    return page(request, "trace.html", caller, roots=tree_of(spans), **shown)
+
+
+def tree_of(spans: Sequence[Span]) -> list[Node]:
+    """The spans below their parents; one whose parent is missing, or is below it, is a root."""
+    nodes = {span.span_id: Node(span, []) for span in spans}
+    roots = []
+    for node in nodes.values():
+        parent = nodes.get(node.span.parent_span_id or "")
+        if parent is None or _is_below(parent, node, nodes):
+            roots.append(node)
+        else:
+            parent.children.append(node)
+    return roots
+
+
+def _is_below(node: Node, ancestor: Node, nodes: dict[str, Node]) -> bool:
+    seen: set[str] = set()
+    current: Node | None = node
+    while current is not None and current.span.span_id not in seen:
+        if current is ancestor:
+            return True
+        seen.add(current.span.span_id)
+        current = nodes.get(current.span.parent_span_id or "")
+    return False
+
+
+def _arrived(session: Session, project: str) -> tuple[int, datetime | None]:
+    query = select(func.count(), func.max(Interaction.started_at))
+    return session.exec(query.where(Interaction.project == project)).one()
+
+
+def _judged(session: Session, project: str) -> dict[str, tuple[int, int]]:
+    """How many interactions were scored and how many of them failed, per criterion."""
+    query = (
+        select(Rollup.criterion, func.sum(Rollup.n), func.sum(Rollup.failing))
+        .where(Rollup.project == project, Rollup.segment_key == "")
+        .group_by(Rollup.criterion)
+    )
+    return {name: (int(n), int(failing)) for name, n, failing in session.exec(query)}
+
+
+def _home_row(
+    criterion: Criterion, judged: tuple[int, int], counts: dict[str, int]
+) -> dict[str, Any]:
+    n, failing = judged
+    low, high = wilson(failing, n)
+    return {
+        "criterion": criterion,
+        "scored": n,
+        "failing": failing,
+        "rate": failing / n if n else 0.0,
+        "low": low,
+        "high": high,
+        "abstained": counts.get("abstained", 0),
+        "failed": counts.get("failed", 0),
+        "waiting": counts.get("pending", 0) + counts.get("running", 0),
+    }
+
+
+def _headline(rows: Sequence[dict[str, Any]]) -> str:
+    scored = [row for row in rows if row["scored"]]
+    if not scored:
+        return "Answers have arrived and wait to be judged"
+    worst = max(scored, key=lambda row: row["low"])
+    if not worst["failing"]:
+        return "No answer has failed so far"
+    share = f"{worst['rate'] * 100:.1f}\u202f%"
+    return f"The most common fault: {worst['criterion'].failures}, {share} of those scored"
+
+
+def _waiting_items(session: Session, caller: Caller, now: datetime) -> int:
+    progress = [
+        progress_of(session, queue.id, reviewer=caller.name, now=now)
+        for queue in list_queues(session, caller.project)
+        if queue.id is not None
+    ]
+    return sum(one.total - one.done for one in progress)
+
+
+def _with_quotes(shown: ShownVerdict, row: Interaction, is_in_text: bool) -> dict[str, Any]:
+    quotes = [
+        {"text": row.response[one["start"] : one["end"]], "score": one["score"]}
+        for one in shown.row.evidence
+        if not is_in_text and one["end"] > one["start"]
+    ]
+    parts = {name: getattr(shown, name) for name in ("row", "criterion", "kind", "icon", "word")}
+    return {**parts, "quotes": quotes[:10]}
+
+
+def _origin(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {part}" for name, part in value.items() if part is not None)
+    return str(value)
