@@ -1,5 +1,7 @@
 """Every knob, its default and its meaning: the only reader of the environment (TOUCHSTONE_*)."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -84,3 +86,15 @@ def read_settings(**overrides: object) -> Settings:
             "unset it, or set TOUCHSTONE_HOST=127.0.0.1"
         )
     return settings
+
+
+def child_environment(**settings: str) -> dict[str, str]:
+    """The environment for a process that we start: ours, with these settings instead of ours."""
+    own = {f"TOUCHSTONE_{name}".upper(): value for name, value in settings.items()}
+    return {**os.environ, **own}
+
+
+def has_display() -> bool:
+    """Whether a browser window could open here."""
+    shown = ("DISPLAY", "WAYLAND_DISPLAY")
+    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in shown)
