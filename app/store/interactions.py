@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import and_, delete, or_
 from sqlmodel import Session, col, select
@@ -241,6 +241,6 @@ def _cursor(row: Interaction) -> str:
 def _read_cursor(cursor: str) -> tuple[datetime, str]:
     try:
         started_at, _, last_id = base64.urlsafe_b64decode(cursor).decode().partition("|")
-        return datetime.fromisoformat(started_at), last_id
-    except (binascii.Error, ValueError):
+        return datetime.fromisoformat(started_at).astimezone(UTC), last_id
+    except (binascii.Error, ValueError, OverflowError):
         raise BadRequest("this cursor is not one that a list returned; leave it out") from None
