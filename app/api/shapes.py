@@ -291,6 +291,29 @@ class CoverageShape(Shape):
     oldest_pending_seconds: float | None
 
 
+class TrendPointShape(Shape):
+    """A bucket; `rate`, `low`, `high` and `mean` are null where nothing was scored."""
+
+    bucket: datetime
+    segment: str
+    n: int
+    failing: int
+    rate: float | None
+    low: float | None
+    high: float | None
+    mean: float | None
+    coverage: float
+
+
+class TrendShape(Shape):
+    """The share of failing answers over time, oldest first, with Wilson's 95 % interval."""
+
+    criterion: str
+    bucket: Literal["hour", "day", "week"]
+    by: str
+    points: list[TrendPointShape]
+
+
 class EvaluatorShape(Shape):
     """An evaluator that this server enqueues work for."""
 
