@@ -1,7 +1,7 @@
 """What may be claimed about a week, by rules that a statistician can check.
 
 A claim needs all of: a difference that holds after correcting for everything compared (Gilbert's
-form of Benjamini-Hochberg, 5 %), an interval that excludes zero, a signal outside the usual
+form of Benjamini-Hochberg), an interval that excludes zero, a signal outside the usual
 variation, and a stated practical size. What fails one of them is not claimed, whatever it looks
 like. Criteria form one family of comparisons, slices another.
 """
@@ -16,7 +16,8 @@ from app.statistics.comparison import Comparison, compare_shares
 from app.statistics.control_charts import p_prime
 from app.statistics.correction import adjust_discrete
 
-FALSE_DISCOVERY_RATE = 0.05
+FALSE_DISCOVERY_RATE = 0.025
+"""Of each of the two families of comparisons, so that all of them together stay below 5 %."""
 LEAST_CHANGE = 0.02
 """The practical size of a change of a criterion: 2 percentage points."""
 LEAST_CHANGE_UNJUDGED = 0.05

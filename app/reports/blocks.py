@@ -1,0 +1,165 @@
+"""What a report is made of: plain values that JSON can hold, drawn by every format in its own way.
+
+A section has an id, a name for the menu, a heading that states its finding, and blocks. A table's
+cells hold numbers, not text, so that a program can read what people see.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.reports.courses import Share
+from app.reports.findings import too_few_to_say
+from app.statistics.comparison import Comparison
+from app.statistics.intervals import Interval
+
+Block = dict[str, Any]
+Cell = dict[str, Any]
+Section = dict[str, Any]
+
+
+def section(
+    id: str, name: str, heading: str, blocks: Sequence[Block], *, note: str = ""
+) -> Section:
+    """A part of the report; the heading is a full sentence with the finding."""
+    return {"id": id, "name": name, "heading": heading, "note": note, "blocks": list(blocks)}
+
+
+def text(words: str, *, style: str = "plain") -> Block:
+    """A paragraph; the style is plain or note."""
+    return {"block": "text", "text": words, "style": style}
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, caption: str) -> Block:
+    """Rows of cells; the first cell of a row names it."""
+    return {
+        "block": "table",
+        "caption": caption,
+        "columns": list(columns),
+        "rows": [list(row) for row in rows],
+    }
+
+
+def folded(summary: str, blocks: Sequence[Block]) -> Block:
+    """Blocks that are shown when asked for."""
+    return {"block": "folded", "summary": summary, "blocks": list(blocks)}
+
+
+def figures(items: Sequence[tuple[str, int]]) -> Block:
+    """Counts in a row, from the many to the few."""
+    return {
+        "block": "figures",
+        "items": [{"label": label, "value": value} for label, value in items],
+    }
+
+
+def facts(items: Sequence[tuple[str, str]]) -> Block:
+    """Terms and what they are."""
+    return {"block": "facts", "items": [{"term": term, "text": words} for term, words in items]}
+
+
+def line_chart(
+    title: str, description: str, points: Sequence[Block], limits: Block | None, note: str
+) -> Block:
+    """A share per week with its intervals and the limits of usual variation."""
+    return {
+        "block": "line_chart",
+        "title": title,
+        "description": description,
+        "points": list(points),
+        "limits": limits,
+        "note": note,
+    }
+
+
+def forest_chart(title: str, description: str, rows: Sequence[Block]) -> Block:
+    """Differences of shares with their intervals."""
+    return {
+        "block": "forest_chart",
+        "title": title,
+        "description": description,
+        "rows": list(rows),
+    }
+
+
+def examples(items: Sequence[Block]) -> Block:
+    """Interactions that failed, with what shows it."""
+    return {"block": "examples", "items": list(items)}
+
+
+def words(content: str, small: str = "", *, tone: str = "", href: str = "") -> Cell:
+    """A cell of words, with a second line in small type."""
+    return {"cell": "words", "text": content, "small": small, "tone": tone, "href": href}
+
+
+def number(value: int) -> Cell:
+    """A cell with a count."""
+    return {"cell": "number", "value": value}
+
+
+def coefficient(value: float | None) -> Cell:
+    """A cell with a number between -1 and 1, or none."""
+    return {"cell": "coefficient", "value": value}
+
+
+def share(value: Share | None, *, tone: str = "", is_supported: bool = False) -> Cell:
+    """A cell with a share and its 95 % interval.
+
+    `too_few` tells that the number is too unsure to be shown; a supported finding is always shown.
+    """
+    if value is None or not value.n:
+        return {"cell": "share", "n": 0, "failing": 0, "rate": None}
+    return {
+        "cell": "share",
+        "n": value.n,
+        "failing": value.failing,
+        "rate": value.rate,
+        "low": value.interval.low,
+        "high": value.interval.high,
+        "too_few": too_few_to_say(value) and not is_supported,
+        "tone": tone,
+    }
+
+
+def estimate(rate: float, interval: Interval, n: int) -> Cell:
+    """A cell with an estimated share that is not a plain count."""
+    return {
+        "cell": "estimate",
+        "rate": rate,
+        "low": interval.low,
+        "high": interval.high,
+        "n": n,
+    }
+
+
+def difference(value: Comparison | None, *, tone: str = "") -> Cell:
+    """A cell with a difference of shares and its 95 % interval."""
+    if value is None:
+        return {"cell": "difference", "value": None}
+    return {
+        "cell": "difference",
+        "value": value.difference,
+        "low": value.interval.low,
+        "high": value.interval.high,
+        "tone": tone,
+    }
+
+
+def usual(rate: float | None, limits: Interval | None, weeks: int) -> Cell:
+    """A cell with the usual rate and the limits of usual variation."""
+    return {
+        "cell": "usual",
+        "rate": rate,
+        "low": limits.low if limits else None,
+        "high": limits.high if limits else None,
+        "weeks": weeks,
+    }
+
+
+def sparkline(title: str, points: Sequence[Block], limits: Block | None) -> Cell:
+    """A cell with the weeks as a line."""
+    return {"cell": "spark", "title": title, "points": list(points), "limits": limits}
+
+
+def state(content: str, tone: str = "") -> Cell:
+    """A cell with a word that a sign stands beside: worse, better or neither."""
+    return {"cell": "state", "text": content, "tone": tone}

@@ -1,0 +1,105 @@
+"""The report as one HTML file: no script, no request to anywhere, light, dark and on paper."""
+
+import hashlib
+import re
+from base64 import b64encode
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from app.reports import charts, numbers
+from app.reports.charts import ForestRow, Limits, Point
+
+FOLDER = Path(__file__).with_name("templates")
+SIGNS = {"concern": "▲", "good": "▼", "": "●"}
+_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+
+
+def render_html(report: dict[str, Any]) -> str:
+    """A report as a self-contained page."""
+    style = (FOLDER / "report.css").read_text(encoding="utf-8")
+    return _environment().get_template("report.html").render(report=report, style=Markup(style))
+
+
+def content_security_policy(html: str) -> str:
+    """The strictest policy under which a page made here looks as it should."""
+    hashes = []
+    for style in _STYLE.findall(html):
+        digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        hashes.append(f"'sha256-{digest}'")
+    return (
+        f"default-src 'none'; style-src {' '.join(hashes) or chr(39) + 'none' + chr(39)}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=numbers.percent,
+        percent_range=lambda pair: numbers.percent_range(*pair),
+        points=numbers.points,
+        points_range=lambda pair: numbers.points_range(*pair),
+        count=numbers.count,
+        decimal=numbers.decimal,
+        moment=lambda text: numbers.moment(datetime.fromisoformat(text)),
+        sign=SIGNS.__getitem__,
+    )
+    environment.globals.update(
+        line_chart=draw_line_chart,
+        forest_chart=draw_forest_chart,
+        spark=draw_spark,
+        long_week=numbers.long_week,
+        from_day=lambda text: datetime.fromisoformat(text).date(),
+    )
+    return environment
+
+
+def draw_line_chart(block: dict[str, Any]) -> Markup:
+    """The chart of a line_chart block."""
+    chart = charts.line_chart(
+        _points(block),
+        title=block["title"],
+        description=block["description"],
+        limits=_limits(block),
+        note=block["note"],
+    )
+    return Markup(chart)
+
+
+def draw_forest_chart(block: dict[str, Any]) -> Markup:
+    """The chart of a forest_chart block."""
+    rows = [ForestRow(**row) for row in block["rows"]]
+    title, description = block["title"], block["description"]
+    return Markup(charts.forest_plot(rows, title=title, description=description))
+
+
+def draw_spark(cell: dict[str, Any]) -> Markup:
+    """The chart of a spark cell."""
+    points = _points(cell)
+    known = [point.rate for point in points if point.rate is not None]
+    words = "No data."
+    if known:
+        words = (
+            f"{numbers.counted(len(known), 'week')}, first {numbers.percent(known[0])}, "
+            f"last {numbers.percent(known[-1])}."
+        )
+    chart = charts.spark(points, title=cell["title"], description=words, limits=_limits(cell))
+    return Markup(chart)
+
+
+def _points(block: dict[str, Any]) -> list[Point]:
+    return [Point(**point) for point in block["points"]]
+
+
+def _limits(block: dict[str, Any]) -> Limits | None:
+    return Limits(**block["limits"]) if block["limits"] else None

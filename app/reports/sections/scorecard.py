@@ -1,0 +1,124 @@
+"""The scorecard: every criterion this week, last week, and what is usual for it."""
+
+from app.criteria import Criterion
+from app.reports import blocks
+from app.reports.findings import Measure, too_few_to_say
+from app.reports.material import Material
+from app.reports.numbers import counted
+from app.reports.phrases import capital, failing_words, spelled
+from app.reports.sections.trend import chart_limits, chart_points
+
+COLUMNS = (
+    "Measure",
+    "This week",
+    "Last week",
+    "Difference",
+    "Usual",
+    "Weeks",
+    "Variation",
+)
+LOCKED_WEEKS = 12
+
+
+def section(material: Material) -> blocks.Section:
+    """This week against last week and against the usual, with what may be said of it."""
+    rows = [
+        _row(material, criterion, material.findings.failing[criterion.name])
+        for criterion in material.criteria
+    ]
+    card = blocks.table(COLUMNS, rows, caption="Failure rates per criterion")
+    return blocks.section("scorecard", "Scorecard", heading(material), [card], note=_note(material))
+
+
+def heading(material: Material) -> str:
+    """How many measures got worse, got better, or vary as usual."""
+    changes = [one.change for one in material.findings.failing.values()]
+    groups = [
+        ("got worse", changes.count("worse")),
+        ("stayed worse than usual", changes.count("still_worse")),
+        ("got better", changes.count("better") + changes.count("still_better")),
+        ("vary as usual", changes.count("none") + changes.count("recovered")),
+        ("cannot be compared yet", changes.count("unknown")),
+    ]
+    words = [_group(number, verb) for verb, number in groups if number]
+    if not words:
+        return "Nothing was judged"
+    first, *others = words
+    noun = "measure" if first.startswith("one ") else "measures"
+    number, _, verb = first.partition(" ")
+    return capital(", ".join([f"{number} {noun} {verb}", *others]))
+
+
+def state_of(measure: Measure) -> tuple[str, str]:
+    """The word for the variation of a measure, and its tone."""
+    known = {
+        "worse": ("Worse, special cause", "concern"),
+        "still_worse": ("Still worse, special cause", "concern"),
+        "better": ("Better, special cause", "good"),
+        "still_better": ("Still better, special cause", "good"),
+        "recovered": ("Back to usual", ""),
+    }
+    if measure.change in known:
+        return known[measure.change]
+    if measure.change == "none":
+        return ("Signal not confirmed", "") if measure.course.signals else ("Usual variation", "")
+    if not measure.course.now.n:
+        return "Not judged", ""
+    if measure.course.chart is None:
+        return "Too few weeks to know what is usual", ""
+    return "Too few to say", ""
+
+
+def tone_of(measure: Measure) -> str:
+    """concern, good or nothing."""
+    return state_of(measure)[1]
+
+
+def _group(number: int, verb: str) -> str:
+    if verb == "vary as usual" and number == 1:
+        verb = "varies as usual"
+    return f"{spelled(number)} {verb}"
+
+
+def _row(material: Material, criterion: Criterion, measure: Measure) -> list[blocks.Cell]:
+    course, tone = measure.course, tone_of(measure)
+    points = chart_points(material, measure)
+    rate = course.usual.rate if course.chart else None
+    return [
+        blocks.words(capital(criterion.failures), failing_words(criterion)),
+        blocks.share(course.now, tone=tone, is_supported=bool(tone)),
+        blocks.share(course.last_week),
+        blocks.difference(_shown_difference(measure), tone=tone),
+        blocks.usual(rate, course.limits, len(course.baseline)),
+        blocks.sparkline(
+            f"{capital(criterion.failures)} per week", points, chart_limits(material, measure)
+        ),
+        blocks.state(*state_of(measure)),
+    ]
+
+
+def _shown_difference(measure: Measure):  # type: ignore[no-untyped-def]
+    """The difference to last week, unless one of the two is too unsure to be shown."""
+    course = measure.course
+    last = course.last_week
+    if last is None or (too_few_to_say(course.now) and not tone_of(measure)):
+        return None
+    return course.against_last
+
+
+def _note(material: Material) -> str:
+    scored = max(
+        (one.course.now.n for one in material.findings.failing.values()),
+        default=0,
+    )
+    weeks = max((len(one.course.baseline) for one in material.findings.failing.values()), default=0)
+    words = [
+        f"{counted(scored, 'scored answer')} at most; lower is better.",
+        "Small figures are 95 % intervals.",
+    ]
+    if weeks:
+        trial = "" if weeks >= LOCKED_WEEKS else ", which makes them trial limits"
+        words.append(
+            f"Usual rates and their limits (p′) come from up to {counted(weeks, 'week')}{trial}."
+        )
+    return " ".join(words)

@@ -1,0 +1,145 @@
+"""Where it changed: every slice against its own usual rate, last week and the rest of the week."""
+
+from app.reports import blocks
+from app.reports.findings import LEAST_CHANGE_SLICE, LEAST_SLICE_N, Part
+from app.reports.material import Material
+from app.reports.numbers import counted, listed
+from app.reports.phrases import capital, gap_sentence, lead_places, slice_name
+
+COLUMNS = (
+    "Slice",
+    "This week",
+    "Usual",
+    "Change",
+    "Against last week",
+    "Against the rest",
+    "Reading",
+)
+MOST_ROWS = 12
+READINGS = {
+    "worse": ("Worse", "concern"),
+    "still_worse": ("Still worse", "concern"),
+    "better": ("Better", "good"),
+    "gap": ("Worse than the rest", "concern"),
+    "none": ("No clear difference", ""),
+}
+
+
+def section(material: Material) -> blocks.Section:
+    """The slices with a finding and the largest other changes, as chart and table."""
+    parts = _shown(material)
+    content: list[blocks.Block] = []
+    drawn = [part for part in parts if part.change is not None]
+    if drawn:
+        content.append(
+            blocks.forest_chart(
+                "Change by slice against its usual rate",
+                "Percentage points with 95 percent intervals, the worst first.",
+                [_forest_row(material, part) for part in drawn],
+            )
+        )
+    if parts:
+        rows = [_row(material, part) for part in parts]
+        card = blocks.table(COLUMNS, rows, caption="Slices compared")
+        content.append(blocks.folded("The numbers, and the comparison with the rest", [card]))
+    if not content:
+        content.append(blocks.text(_advice(material)))
+    return blocks.section("slices", "Slices", heading(material), content, note=_note(material))
+
+
+def heading(material: Material) -> str:
+    """Where a change sits, or that no slice changed."""
+    findings = material.findings
+    for event in findings.events:
+        places = lead_places(findings, event.criterion)
+        if event.about == "failing" and event.change == "worse" and places:
+            return f"The rise sits in {listed(places)}"
+    worse = findings.places(None, "worse")
+    if worse:
+        failures = material.criteria.get(worse[0].criterion).failures
+        return f"{capital(failures)} rose in {slice_name(worse[0].where)}"
+    lasting = findings.places(None, "still_worse")
+    if lasting:
+        failures = material.criteria.get(lasting[0].criterion).failures
+        name = slice_name(lasting[0].where)
+        return f"No slice got worse; {name} still has more {failures} than usual"
+    gaps = findings.places(None, "gap")
+    if gaps:
+        return f"No slice got worse. {gap_sentence(material, gaps[0]).removesuffix('.')}"
+    if not findings.compared_slices:
+        return "There are too few answers per slice to compare them"
+    return "No slice got worse"
+
+
+def _shown(material: Material) -> list[Part]:
+    """All findings, then the largest rises; a table of noise helps nobody."""
+    order = ("worse", "still_worse", "gap", "better")
+    found = [part for verdict in order for part in material.findings.places(None, verdict)]  # type: ignore[arg-type]
+    rest = [
+        part
+        for part in material.findings.parts
+        if part.verdict == "none" and part.change is not None and part.change.p_value < 0.5
+    ]
+    rest.sort(key=lambda part: part.change.p_value if part.change else 1.0)
+    shown = [*found, *rest][: max(MOST_ROWS, len(found[:20]))]
+    return sorted(shown, key=lambda part: -(part.change.difference if part.change else 0.0))
+
+
+def _label(material: Material, part: Part) -> str:
+    return (
+        f"{capital(slice_name(part.where))}: {material.criteria.get(part.criterion).title.lower()}"
+    )
+
+
+def _forest_row(material: Material, part: Part) -> blocks.Block:
+    change = part.change
+    assert change is not None
+    return {
+        "label": _label(material, part),
+        "difference": change.difference,
+        "low": change.interval.low,
+        "high": change.interval.high,
+        "n": part.course.now.n,
+        "tone": _change_tone(part),
+    }
+
+
+def _change_tone(part: Part) -> str:
+    return "" if part.verdict == "gap" else READINGS[part.verdict][1]
+
+
+def _row(material: Material, part: Part) -> list[blocks.Cell]:
+    tone = READINGS[part.verdict][1]
+    is_supported = part.verdict != "none"
+    new = "new this week; usual rate of all answers" if part.is_new else ""
+    return [
+        blocks.words(_label(material, part), new),
+        blocks.share(part.course.now, tone=tone, is_supported=is_supported),
+        blocks.share(part.reference, is_supported=True),
+        blocks.difference(part.change, tone=_change_tone(part)),
+        blocks.difference(part.course.against_last),
+        blocks.difference(part.gap, tone=tone if part.verdict == "gap" else ""),
+        blocks.state(*READINGS[part.verdict]),
+    ]
+
+
+def _note(material: Material) -> str:
+    findings = material.findings
+    if not findings.compared_slices:
+        return ""
+    comparisons = counted(findings.compared_slices, "comparison")
+    return (
+        f"{comparisons} of slices with at least {LEAST_SLICE_N} scored answers, "
+        f"{findings.able_slices} of which could show a difference. Coloured rows hold after "
+        "correcting for all of these, leave the usual variation, and differ by at least "
+        f"{round(100 * LEAST_CHANGE_SLICE)} percentage points. Slices overlap."
+    )
+
+
+def _advice(material: Material) -> str:
+    if material.received:
+        return (
+            f"A slice is compared when it has at least {LEAST_SLICE_N} scored answers this week. "
+            "Send segments such as language, release or user group with your traces to see more."
+        )
+    return "Nothing was received."

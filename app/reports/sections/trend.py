@@ -1,0 +1,108 @@
+"""The trend: every week up to this one, with intervals and the limits of usual variation."""
+
+from typing import Any
+
+from app.reports import blocks
+from app.reports.findings import Measure
+from app.reports.material import Material
+from app.reports.numbers import listed, percent, percent_range, short_week
+from app.reports.phrases import capital
+
+CAPTION = (
+    "Grey band: limits of usual variation (p′). Vertical bars: 95 % intervals. Diamonds lay above "
+    "the limits when they came, squares below. A point outside the band, seven points on one side, "
+    "seven rising or falling, or two of three near a limit count as a signal."
+)
+
+
+def section(material: Material) -> blocks.Section:
+    """A chart per criterion; those without a signal are folded away."""
+    shown: list[blocks.Block] = []
+    quiet: list[blocks.Block] = []
+    for measure in material.findings.failing.values():
+        chart = _chart(material, measure)
+        is_news = measure.change not in ("none", "unknown") or bool(measure.course.signals)
+        (shown if is_news else quiet).append(chart)
+    if not shown:
+        shown, quiet = quiet[:1], quiet[1:]
+    parts = [*shown]
+    if quiet:
+        parts.append(blocks.folded("The measures without a signal", quiet))
+    return blocks.section("trend", "Trend", heading(material), parts, note=CAPTION)
+
+
+def heading(material: Material) -> str:
+    """Which measures left their limits."""
+    week = short_week(material.week)
+    measures = list(material.findings.failing.values())
+    for change, verb in (
+        ("worse", "rose above the usual in"),
+        ("still_worse", "are still above the usual in"),
+        ("better", "fell below the usual in"),
+    ):
+        names = [_failures(material, one) for one in measures if one.change == change]
+        if names:
+            return f"{capital(listed(names))} {verb} {week}"
+    if all(one.course.chart is None for one in measures):
+        return "There are too few weeks to know what is usual"
+    unsure = [_failures(material, one) for one in measures if one.course.signals]
+    if unsure:
+        return f"{capital(listed(unsure))} gave a signal that the comparison does not confirm"
+    return "No measure left its usual variation"
+
+
+def chart_points(material: Material, measure: Measure) -> list[dict[str, Any]]:
+    """One point per week since the first with data."""
+    course, first = measure.course, _first(measure)
+    tones = {1: "concern", -1: "good", 0: ""}
+    found = []
+    for week, share, flag in zip(material.tallies.weeks, course.shares, course.flags, strict=True):
+        found.append(
+            {
+                "label": short_week(week),
+                "rate": share.rate,
+                "low": share.interval.low if share.n else None,
+                "high": share.interval.high if share.n else None,
+                "n": share.n,
+                "tone": tones[flag],
+            }
+        )
+    if found and measure.change in ("worse", "still_worse"):
+        found[-1]["tone"] = "concern"
+    return found[first:]
+
+
+def chart_limits(material: Material, measure: Measure) -> dict[str, Any] | None:
+    """The centre and the limits for the same weeks, or None while they are unknown."""
+    chart, first = measure.course.chart, _first(measure)
+    if chart is None:
+        return None
+    return {
+        "centre": chart.centre,
+        "low": [ends.low for ends in chart.limits[first:]],
+        "high": [ends.high for ends in chart.limits[first:]],
+    }
+
+
+def _first(measure: Measure) -> int:
+    weeks = [place for place, share in enumerate(measure.course.shares) if share.n]
+    return weeks[0] if weeks else len(measure.course.shares) - 1
+
+
+def _failures(material: Material, measure: Measure) -> str:
+    return material.criteria.get(measure.criterion).failures
+
+
+def _chart(material: Material, measure: Measure) -> blocks.Block:
+    course = measure.course
+    points = chart_points(material, measure)
+    name = capital(_failures(material, measure))
+    words = [f"{name} from {points[0]['label']} to {points[-1]['label']}."]
+    if course.limits is not None:
+        words.append(f"Usual limits this week: {percent_range(*course.limits)}.")
+    note = ""
+    if course.now.rate is not None:
+        note = f"{percent(course.now.rate)} this week"
+        words.append(f"This week: {percent(course.now.rate)}.")
+    limits = chart_limits(material, measure)
+    return blocks.line_chart(f"{name} per week", " ".join(words), points, limits, note)

@@ -1,0 +1,139 @@
+"""Weeks of judged interactions, written straight into the database: what a report is made from."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session
+
+from app.reports.weeks import week_bounds
+from app.tables import Evaluation, Interaction
+from tests.builders import an_interaction
+
+RATES = {
+    "groundedness": 0.12,
+    "answer_relevance": 0.08,
+    "context_relevance": 0.10,
+    "toxicity": 0.01,
+    "bias": 0.01,
+}
+HIGHER_IS_BETTER = ("groundedness", "answer_relevance", "context_relevance")
+QUESTION = "When do I get my money back?"
+ANSWER = "Refunds are quick. You get it within 24 hours after we have the goods."
+PASSAGE = "Refunds are issued within 5 to 7 working days. Keep the receipt."
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What happens in a week: failure rates and abstentions, as functions of the segments."""
+
+    n: int = 88
+    rate: Callable[[str, Mapping[str, str]], float] = lambda criterion, _: RATES[criterion]
+    abstains: Callable[[str, Mapping[str, str]], bool] = lambda criterion, _: False
+    release: str = "1.0"
+    applications: Sequence[str] = ("shop", "city", "health")
+    version: str = "1"
+    status: str = "scored"
+    words: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_weeks(
+    session: Session, plans: Mapping[str, Plan], *, seed: int = 1, zone: str = "UTC"
+) -> list[Interaction]:
+    """Write the weeks; failures come as evenly as the rates allow, so that tests do not gamble."""
+    rng = random.Random(seed)
+    written = []
+    for week, plan in plans.items():
+        for place, (interaction, evaluations) in enumerate(_week(week, plan, rng, zone)):
+            session.add(interaction)
+            session.flush()
+            session.add_all(evaluations)
+            written.append(interaction)
+            del place
+    session.flush()
+    return written
+
+
+def _week(
+    week: str, plan: Plan, rng: random.Random, zone: str
+) -> Iterator[tuple[Interaction, list[Evaluation]]]:
+    from_at, _ = week_bounds(week, zone)
+    owed: dict[tuple[str, float], float] = {}
+    for number in range(plan.n):
+        at = from_at + timedelta(minutes=7 * 24 * 60 * number / plan.n + 30)
+        application = plan.applications[number % len(plan.applications)]
+        segments = {
+            "language": rng.choices(["en", "de", "es"], [0.55, 0.27, 0.18])[0],
+            "release": plan.release,
+            "channel": ("web", "app")[number % 2],
+        }
+        interaction = an_interaction(
+            **{
+                "trace_id": f"{rng.getrandbits(128):032x}",
+                "application": application,
+                "prompt": QUESTION,
+                "response": ANSWER,
+                "contexts": [PASSAGE],
+                "segments": segments,
+                "started_at": at,
+                "received_at": at,
+                **plan.words,
+            }
+        )
+        known = {**segments, "application": application}
+        rows = [_evaluation(interaction, plan, name, known, owed, at) for name in RATES]
+        yield interaction, rows
+
+
+def _evaluation(
+    interaction: Interaction,
+    plan: Plan,
+    criterion: str,
+    known: Mapping[str, str],
+    owed: dict[tuple[str, float], float],
+    at: datetime,
+) -> Evaluation:
+    row = Evaluation(
+        project=interaction.project,
+        interaction_id=interaction.id,
+        criterion=criterion,
+        evaluator=f"{criterion}-words",
+        version=plan.version,
+        input_hash=interaction.content_hash,
+        status=plan.status,
+        weights_digest="ab" * 32,
+        calibration="platt-1",
+        created_at=at,
+    )
+    if plan.abstains(criterion, known):
+        row.status, row.explanation = "abstained", "Not judged: there are no contexts."
+    if row.status == "scored":
+        _score(row, _is_due(criterion, plan.rate(criterion, known), owed))
+    return row
+
+
+def _is_due(criterion: str, rate: float, owed: dict[tuple[str, float], float]) -> bool:
+    due = owed.get((criterion, rate), 0.5) + rate
+    owed[criterion, rate] = due - 1 if due >= 1 else due
+    return due >= 1
+
+
+def _score(row: Evaluation, fails: bool) -> None:
+    row.passed, row.threshold = not fails, 0.5
+    row.score = 0.2 if fails == (row.criterion in HIGHER_IS_BETTER) else 0.9
+    row.label = "failing" if fails else "passing"
+    if fails and row.criterion == "groundedness":
+        row.evidence = [
+            {"start": 0, "end": 18, "score": 0.9, "kind": "supported", "context": None},
+            {
+                "start": 19,
+                "end": len(ANSWER),
+                "score": 0.1,
+                "kind": "unsupported",
+                "context": 0,
+                "context_start": 0,
+                "context_end": 46,
+            },
+        ]
