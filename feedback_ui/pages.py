@@ -56,6 +56,11 @@ def moment(value: datetime) -> str:
     return f"{value:%Y-%m-%d %H:%M}"
 
 
+def clock(value: datetime) -> str:
+    """The time of a day, in UTC."""
+    return f"{value:%H:%M}"
+
+
 def percent(share: float) -> str:
     """A share as a percentage with one decimal; a narrow space stands before the sign."""
     return f"{share * 100:.1f}\u202f%"
@@ -69,7 +74,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(moment=moment, percent=percent)
+    environment.filters.update(moment=moment, clock=clock, percent=percent)
     environment.globals.update(static_path=static_path)
     return environment
 

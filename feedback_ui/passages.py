@@ -13,7 +13,10 @@ from typing import Any
 from app.tables import Evaluation
 
 _BOUNDARY = re.compile(r"(?<=[.!?…。！？])[\"'”’)\]]*\s+|\n+")
-STATUSES = ("contradicted", "unsupported", "supported")
+OBJECTIONS = ("contradicted", "unsupported")
+SEVERITY = (*OBJECTIONS, "supported", "no claim")
+_Citation = tuple[int, int, int, str]
+"""Start and end in a passage, the number of the sentence, and its status."""
 KINDS: Mapping[str, str] = {
     "supported": "supported",
     "unsupported": "unsupported",
@@ -23,13 +26,20 @@ KINDS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a sentence, and whether an evaluator objects to it."""
+
+    text: str
+    marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """A sentence of the response; without a status when nobody judged it or it must stay blind."""
 
     number: int
-    text: str
+    parts: tuple[Part, ...]
     status: str | None = None
-    score: float | None = None
     passage: str | None = None
     """The letter of the passage that holds the closest evidence."""
 
@@ -56,13 +66,6 @@ class Passage:
     pieces: tuple[Piece, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    start: int
-    end: int
-    evidence: Mapping[str, Any] | None
-
-
 def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
     """The offsets of the sentences between two offsets of a text, without surrounding space."""
     end = len(text) if end is None else end
@@ -79,15 +82,12 @@ def sentence_evidence(evaluations: Iterable[Evaluation]) -> Evaluation | None:
     return None
 
 
-def sentences_of(
-    response: str, evaluation: Evaluation | None, *, blind: bool = False
-) -> list[Sentence]:
-    """The whole response as numbered sentences; blind ones carry nothing but their words."""
-    evidence = evaluation.evidence if evaluation is not None else []
-    threshold = (evaluation.threshold if evaluation is not None else None) or 0.5
+def sentences_of(response: str, evaluation: Evaluation | None = None) -> list[Sentence]:
+    """The whole response as numbered sentences, with what an evaluation says of each."""
+    evidence, threshold = _evidence_of(evaluation)
     return [
-        _sentence(number, response, judged, threshold, blind)
-        for number, judged in enumerate(_covering(response, evidence), start=1)
+        _sentence(number, response, span, evidence, threshold)
+        for number, span in enumerate(_spans(response, evidence), start=1)
     ]
 
 
@@ -95,11 +95,10 @@ def passages_of(
     contexts: Sequence[str], response: str = "", evaluation: Evaluation | None = None
 ) -> list[Passage]:
     """The contexts, cut where evidence begins or ends; uncut without an evaluation."""
-    cited: dict[int, list[tuple[int, int, int, str]]] = {}
-    evidence = evaluation.evidence if evaluation is not None else []
-    threshold = (evaluation.threshold if evaluation is not None else None) or 0.5
-    for number, judged in enumerate(_covering(response, evidence), start=1):
-        one = judged.evidence
+    evidence, threshold = _evidence_of(evaluation)
+    cited: dict[int, list[_Citation]] = {}
+    for number, span in enumerate(_spans(response, evidence), start=1):
+        one = _worst(span, evidence, threshold)
         if one is not None and _within(one, contexts):
             place = (one["context_start"], one["context_end"], number, _status(one, threshold))
             cited.setdefault(one["context"], []).append(place)
@@ -118,30 +117,64 @@ def letter_of(index: int) -> str:
     return name
 
 
-def _covering(response: str, evidence: Sequence[Mapping[str, Any]]) -> list[_Judged]:
-    """The judged sentences and, between them, what was not judged, in the order of the text."""
-    rows: list[_Judged] = []
-    done = 0
-    for one in sorted(evidence, key=lambda each: (each["start"], each["end"])):
-        start, end = _trimmed(response, max(one["start"], done), min(one["end"], len(response)))
-        if start >= end:
-            continue
-        rows += [_Judged(*gap, None) for gap in split_sentences(response, done, start)]
-        rows.append(_Judged(start, end, one))
-        done = end
-    return rows + [_Judged(*gap, None) for gap in split_sentences(response, done)]
+def _evidence_of(evaluation: Evaluation | None) -> tuple[list[dict[str, Any]], float]:
+    if evaluation is None:
+        return [], 0.5
+    threshold = evaluation.threshold if evaluation.threshold is not None else 0.5
+    return sorted(evaluation.evidence, key=lambda one: (one["start"], one["end"])), threshold
+
+
+def _spans(response: str, evidence: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]]:
+    """The judged spans where they make up the whole response, else sentences found here."""
+    judged = [_trimmed(response, one["start"], min(one["end"], len(response))) for one in evidence]
+    judged = [span for span in judged if span[0] < span[1]]
+    ends = [0, *(end for _, end in judged)]
+    starts = [*(start for start, _ in judged), len(response)]
+    gaps = list(zip(ends, starts, strict=True))
+    if judged and all(end <= start and not response[end:start].strip() for end, start in gaps):
+        return judged
+    return split_sentences(response)
+
+
+def _over(span: tuple[int, int], evidence: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The evidence whose first character lies in the span."""
+    return [one for one in evidence if span[0] <= one["start"] < span[1]]
+
+
+def _worst(
+    span: tuple[int, int], evidence: Sequence[Mapping[str, Any]], threshold: float
+) -> Mapping[str, Any] | None:
+    """The gravest evidence about a span: what its status, and its one citation, come from."""
+    found = _over(span, evidence)
+    return min(found, key=lambda one: SEVERITY.index(_status(one, threshold)), default=None)
 
 
 def _sentence(
-    number: int, response: str, judged: _Judged, threshold: float, blind: bool
+    number: int,
+    response: str,
+    span: tuple[int, int],
+    evidence: Sequence[Mapping[str, Any]],
+    threshold: float,
 ) -> Sentence:
-    text = response[judged.start : judged.end]
-    one = judged.evidence
-    if blind or one is None:
-        return Sentence(number, text)
-    context = one.get("context")
+    worst = _worst(span, evidence, threshold)
+    if worst is None:
+        return Sentence(number, (Part(response[span[0] : span[1]]),))
+    context = worst.get("context")
     letter = letter_of(context) if context is not None else None
-    return Sentence(number, text, _status(one, threshold), one["score"], letter)
+    objections = [
+        (one["start"], min(one["end"], span[1]))
+        for one in _over(span, evidence)
+        if _status(one, threshold) in OBJECTIONS
+    ]
+    return Sentence(number, _parts(response, span, objections), _status(worst, threshold), letter)
+
+
+def _parts(text: str, span: tuple[int, int], marked: Sequence[tuple[int, int]]) -> tuple[Part, ...]:
+    bounds = sorted({*span, *(place for pair in marked for place in pair)})
+    return tuple(
+        Part(text[start:end], any(first <= start and end <= last for first, last in marked))
+        for start, end in pairwise(bounds)
+    )
 
 
 def _status(one: Mapping[str, Any], threshold: float) -> str:
@@ -160,7 +193,7 @@ def _within(one: Mapping[str, Any], contexts: Sequence[str]) -> bool:
     return bool(0 <= start < end <= len(contexts[context]))
 
 
-def _pieces(text: str, cited: Sequence[tuple[int, int, int, str]]) -> tuple[Piece, ...]:
+def _pieces(text: str, cited: Sequence[_Citation]) -> tuple[Piece, ...]:
     bounds = sorted({0, len(text), *(place[0] for place in cited), *(place[1] for place in cited)})
     pieces = []
     for start, end in pairwise(bounds):
@@ -170,7 +203,7 @@ def _pieces(text: str, cited: Sequence[tuple[int, int, int, str]]) -> tuple[Piec
             Piece(
                 text[start:end],
                 tuple(number for _, _, number, _ in over),
-                next((status for status in STATUSES if status in found), None),
+                next((status for status in SEVERITY if status in found), None),
                 tuple(number for first, _, number, _ in over if first == start),
                 tuple(number for _, last, number, _ in over if last == end),
             )

@@ -102,7 +102,6 @@ def next_item(
         progress = progress_of(session, queue_id, reviewer=caller.name, now=now)
         if item is not None:
             row = get_interaction(session, caller.project, item.interaction_id)
-            judged = sentence_evidence(evaluations_of(session, [row.id]).get(row.id, []))
     shown: dict[str, Any] = {"queue": queue, "progress": progress, "stored": stored}
     if item is None:
         return page(request, "queue_done.html", caller, **shown)
@@ -113,7 +112,7 @@ def next_item(
         caller,
         revealed=False,
         held_until=item.lease_until_at,
-        **_item_words(item, row, asked, judged, blind=True),
+        **_item_words(item, row, asked),
         **shown,
     )
 
@@ -135,7 +134,7 @@ def revealed_item(
         return go_to(f"/review/{queue_id}")
     judged = sentence_evidence(evaluations)
     shown: dict[str, Any] = {"queue": queue, "progress": progress}
-    words = _item_words(item, row, asked, judged, blind=False, mine=mine)
+    words = _item_words(item, row, asked, judged=judged, mine=mine)
     return page(
         request,
         "review_item.html",
@@ -229,9 +228,8 @@ def _item_words(
     item: ReviewItem,
     row: Interaction,
     asked: Sequence[Asked],
-    judged: Evaluation | None,
     *,
-    blind: bool,
+    judged: Evaluation | None = None,
     mine: Mapping[str, Annotation] | None = None,
 ) -> dict[str, Any]:
     first = next(iter((mine or {}).values()), None)
@@ -239,8 +237,8 @@ def _item_words(
         "item_id": item.id,
         "application": row.application,
         "prompt": row.prompt,
-        "sentences": sentences_of(row.response, judged, blind=blind),
-        "passages": passages_of(row.contexts, row.response, None if blind else judged),
+        "sentences": sentences_of(row.response, judged),
+        "passages": passages_of(row.contexts, row.response, judged),
         "asked": list(asked),
         "comment": (first.comment if first is not None else None) or "",
         "corrected": (first.corrected_response if first is not None else None) or row.response,
