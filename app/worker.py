@@ -34,7 +34,8 @@ from app.store.spans import due_traces, logs_of, mark_assembled, spans_of
 from app.tables import Heartbeat, Interaction, Trace
 from evaluators.protocol import Evaluator, EvaluatorSpec
 
-TRACES_PER_ROUND = 100
+TRACES_PER_ROUND = 20
+"""So few that SQLite's write lock is free again long before a receiver gives up waiting."""
 IDLE_SECONDS = 0.5
 HEARTBEAT_SECONDS = 10.0
 

@@ -95,6 +95,8 @@ def save_interactions(
 
 def drop_interactions(session: Session, rows: Sequence[Interaction]) -> None:
     """Forget interactions that a fuller trace replaced, but never one that a person annotated."""
+    if not rows:
+        return
     ids = [row.id for row in rows]
     annotated = set(
         session.exec(

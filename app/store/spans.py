@@ -95,7 +95,10 @@ def mark_assembled(session: Session, traces: Sequence[Trace]) -> None:
         same = (Trace.project == trace.project, Trace.trace_id == trace.trace_id)
         seen = Trace.last_seen_at == trace.last_seen_at
         statement = update(Trace).where(*same, seen)  # type: ignore[arg-type]
-        session.execute(statement.values(pending_since_at=None))
+        session.execute(
+            statement.values(pending_since_at=None),
+            execution_options={"synchronize_session": False},
+        )
 
 
 SPAN_KEY = ("project", "trace_id", "span_id")
