@@ -27,6 +27,7 @@ def create_app(
     criteria = criteria or read_criteria()
     app = FastAPI(
         title="Touchstone",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
