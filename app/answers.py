@@ -27,6 +27,7 @@ CLASSES: Mapping[int, str] = {
     405: "MethodNotAllowed",
 }
 RETRY_SECONDS = "1"
+PRIVATE: Mapping[str, str] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 ErrorPage: TypeAlias = Callable[[Request, int, str], Response]
 """Makes the HTML page of an error from the request, the status and the sentence."""
@@ -36,6 +37,9 @@ class JsonAnswer(Response):
     """JSON in which NaN and Infinity have become null."""
 
     media_type = "application/json"
+
+    def __init__(self, content: Any, status_code: int = 200) -> None:
+        super().__init__(content, status_code, headers=dict(PRIVATE))
 
     def render(self, content: Any) -> bytes:
         try:
