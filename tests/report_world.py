@@ -46,12 +46,11 @@ def write_weeks(
     rng = random.Random(seed)
     written = []
     for week, plan in plans.items():
-        for place, (interaction, evaluations) in enumerate(_week(week, plan, rng, zone)):
+        for interaction, evaluations in _week(week, plan, rng, zone):
             session.add(interaction)
             session.flush()
             session.add_all(evaluations)
             written.append(interaction)
-            del place
     session.flush()
     return written
 
@@ -67,7 +66,7 @@ def _week(
         segments = {
             "language": rng.choices(["en", "de", "es"], [0.55, 0.27, 0.18])[0],
             "release": plan.release,
-            "channel": ("web", "app")[number % 2],
+            "channel": rng.choice(["web", "app"]),
         }
         interaction = an_interaction(
             **{

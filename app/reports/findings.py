@@ -1,9 +1,12 @@
 """What may be claimed about a week, by rules that a statistician can check.
 
 A claim needs all of: a difference that holds after correcting for everything compared (Gilbert's
-form of Benjamini-Hochberg), an interval that excludes zero, a signal outside the usual
-variation, and a stated practical size. What fails one of them is not claimed, whatever it looks
-like. Criteria form one family of comparisons, slices another.
+form of Benjamini-Hochberg), an interval that excludes zero, a signal outside the usual variation,
+and a stated practical size. What fails one of them is not claimed, whatever it looks like.
+
+Three families of comparisons share a false discovery rate of 5 %: criteria against their usual
+rate (both sides), slices against their usual rate, and slices against the rest of the week (both
+only for worse, which doubles the chance to find it).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +19,12 @@ from app.statistics.comparison import Comparison, compare_shares
 from app.statistics.control_charts import p_prime
 from app.statistics.correction import adjust_discrete
 
-FALSE_DISCOVERY_RATE = 0.025
-"""Of each of the two families of comparisons, so that all of them together stay below 5 %."""
+MEASURE_LEVEL = 0.02
+CHANGE_LEVEL = 0.02
+GAP_LEVEL = 0.01
+FALSE_DISCOVERY_RATE = MEASURE_LEVEL + CHANGE_LEVEL + GAP_LEVEL
+PLACE_P_VALUE = 0.05
+"""How unlike the rest of the week a slice must be to be named as the place of a change."""
 LEAST_CHANGE = 0.02
 """The practical size of a change of a criterion: 2 percentage points."""
 LEAST_CHANGE_UNJUDGED = 0.05
@@ -27,7 +34,7 @@ LEAST_N = 20
 WIDEST_INTERVAL = 0.20
 
 Change = Literal["worse", "still_worse", "better", "still_better", "recovered", "none", "unknown"]
-Place = Literal["worse", "still_worse", "better", "gap", "none"]
+Place = Literal["worse", "still_worse", "gap", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,11 @@ class Part:
     gap_adjusted_p: float | None = None
     verdict: Place = "none"
 
+    @property
+    def stands_out(self) -> bool:
+        """Whether the change sits here more than elsewhere."""
+        return self.is_new or (self.gap is not None and self.gap.p_above < PLACE_P_VALUE)
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -116,15 +128,15 @@ def find(tallies: Tallies, criteria: Sequence[str]) -> Findings:
     unjudged = [_measure(tallies, name, "unjudged") for name in criteria]
     measures = _judged_measures([*failing, *unjudged])
     parts = [part for one in failing for part in _parts(tallies, one)]
-    pairs = [pair for part in parts for pair in (part.change, part.gap) if pair is not None]
-    adjusted = _adjust(pairs)
+    changes = _adjust_above([part.change for part in parts], CHANGE_LEVEL)
+    gaps = _adjust_above([part.gap for part in parts], GAP_LEVEL)
     return Findings(
         failing={one.criterion: one for one in measures if one.about == "failing"},
         unjudged={one.criterion: one for one in measures if one.about == "unjudged"},
-        parts=list(_judged_parts(parts, adjusted)),
+        parts=list(_judged_parts(parts, changes, gaps)),
         compared_measures=sum(one.course.against_usual is not None for one in measures),
-        compared_slices=len(pairs),
-        able_slices=sum(value is not None for value in adjusted),
+        compared_slices=sum(pair is not None for part in parts for pair in (part.change, part.gap)),
+        able_slices=sum(value is not None for value in (*changes, *gaps)),
     )
 
 
@@ -147,11 +159,9 @@ def _measure(tallies: Tallies, criterion: str, about: Literal["failing", "unjudg
 
 
 def _judged_measures(measures: Sequence[Measure]) -> list[Measure]:
-    comparisons = [one.course.against_usual for one in measures]
-    adjusted = iter(_adjust([one for one in comparisons if one is not None]))
+    adjusted = _adjust([one.course.against_usual for one in measures], MEASURE_LEVEL)
     judged = []
-    for measure in measures:
-        p_value = next(adjusted) if measure.course.against_usual is not None else None
+    for measure, p_value in zip(measures, adjusted, strict=True):
         measure = replace(measure, adjusted_p=p_value)
         judged.append(replace(measure, change=_change_of(measure)))
     return judged
@@ -163,7 +173,8 @@ def _change_of(measure: Measure) -> Change:
     if against is None or course.chart is None or course.now.n < LEAST_N:
         return "unknown"
     least = LEAST_CHANGE if measure.about == "failing" else LEAST_CHANGE_UNJUDGED
-    if _holds(against, measure.adjusted_p, least) and course.signals:
+    holds = _holds(against, measure.adjusted_p, MEASURE_LEVEL, least)
+    if holds and course.signals:
         return _direction(course, against, last)
     returned = last is not None and last.excludes_zero and course.flags[-2] * last.difference < 0
     return "recovered" if returned else "none"
@@ -179,22 +190,34 @@ def _direction(course: Course, against: Comparison, last: Comparison | None) -> 
     return "still_better" if lasting else "better"
 
 
-def _holds(comparison: Comparison | None, adjusted_p: float | None, least: float) -> bool:
+def _holds(
+    comparison: Comparison | None, adjusted_p: float | None, level: float, least: float
+) -> bool:
     return (
         comparison is not None
         and adjusted_p is not None
-        and adjusted_p <= FALSE_DISCOVERY_RATE
+        and adjusted_p <= level
         and comparison.excludes_zero
         and abs(comparison.difference) >= least
     )
 
 
-def _adjust(comparisons: Sequence[Comparison]) -> list[float | None]:
-    return adjust_discrete(
-        [one.p_value for one in comparisons],
-        [one.least_p_value for one in comparisons],
-        FALSE_DISCOVERY_RATE,
-    )
+def _adjust(comparisons: Sequence[Comparison | None], level: float) -> list[float | None]:
+    """Adjusted two-sided p-values; None for what could not hold anyway."""
+    pairs = [(one.p_value, one.least_p_value) if one else None for one in comparisons]
+    return _adjusted(pairs, level)
+
+
+def _adjust_above(comparisons: Sequence[Comparison | None], level: float) -> list[float | None]:
+    """Adjusted one-sided p-values, for the first share being higher."""
+    pairs = [(one.p_above, one.least_p_above) if one else None for one in comparisons]
+    return _adjusted(pairs, level)
+
+
+def _adjusted(pairs: Sequence[tuple[float, float] | None], level: float) -> list[float | None]:
+    known = [pair for pair in pairs if pair is not None]
+    values = iter(adjust_discrete([p for p, _ in known], [least for _, least in known], level))
+    return [None if pair is None else next(values) for pair in pairs]
 
 
 def _parts(tallies: Tallies, measure: Measure) -> Iterator[Part]:
@@ -231,23 +254,24 @@ def _part(measure: Measure, where: Slice, course: Course, comparable: Sequence[b
     )
 
 
-def _judged_parts(parts: Sequence[Part], adjusted: Sequence[float | None]) -> Iterator[Part]:
-    values = iter(adjusted)
-    for part in parts:
-        change = next(values) if part.change is not None else None
-        gap = next(values) if part.gap is not None else None
+def _judged_parts(
+    parts: Sequence[Part], changes: Sequence[float | None], gaps: Sequence[float | None]
+) -> Iterator[Part]:
+    for part, change, gap in zip(parts, changes, gaps, strict=True):
         part = replace(part, change_adjusted_p=change, gap_adjusted_p=gap)
         yield replace(part, verdict=_verdict_of(part))
 
 
 def _verdict_of(part: Part) -> Place:
-    changed = _holds(part.change, part.change_adjusted_p, LEAST_CHANGE_SLICE) and part.is_signal
-    if changed and part.change is not None:
-        kind = _direction(part.course, part.change, part.course.against_last)
-        known: Mapping[Change, Place] = {"worse": "worse", "still_worse": "still_worse"}
-        return known.get(kind, "better")
-    apart = _holds(part.gap, part.gap_adjusted_p, LEAST_CHANGE_SLICE) and part.is_above_usual
-    return "gap" if apart and part.gap is not None and part.gap.difference > 0 else "none"
+    change, gap = part.change, part.gap
+    holds = _holds(change, part.change_adjusted_p, CHANGE_LEVEL, LEAST_CHANGE_SLICE)
+    if holds and part.is_signal and change is not None and change.difference > 0:
+        kind = _direction(part.course, change, part.course.against_last)
+        return "still_worse" if kind == "still_worse" else "worse"
+    apart = _holds(gap, part.gap_adjusted_p, GAP_LEVEL, LEAST_CHANGE_SLICE)
+    if apart and part.is_above_usual and gap is not None and gap.difference > 0:
+        return "gap"
+    return "none"
 
 
 def _rest(whole: Sequence[Share], part: Sequence[Share], weeks: Sequence[int]) -> Share:
@@ -282,4 +306,4 @@ def _sureness(part: Part) -> tuple[float, float]:
     comparison = part.gap if part.verdict == "gap" else part.change
     if comparison is None:
         return 1.0, 0.0
-    return comparison.p_value, -abs(comparison.difference)
+    return comparison.p_above, -comparison.difference

@@ -2,7 +2,7 @@
 
 from app.criteria import Criterion
 from app.reports.courses import Course, Share
-from app.reports.findings import Findings, Measure, Part, Place, too_few_to_say
+from app.reports.findings import Findings, Measure, Part, share_of, too_few_to_say
 from app.reports.material import Material, reasons_of
 from app.reports.numbers import (
     counted,
@@ -14,6 +14,7 @@ from app.reports.numbers import (
     short_week,
 )
 from app.reports.tallies import Slice
+from app.statistics.comparison import compare_shares
 
 SMALL_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 MOST_SENTENCES = 5
@@ -73,8 +74,7 @@ def sentences_of(material: Material) -> list[str]:
     usual = _usual_sentence(material)
     tail = [words for words in (usual, reviewers_sentence(material)) if words]
     if not findings.events and not found:
-        received = counted(material.received, "interaction")
-        found = [f"{received} came in and were compared with {_earlier(material)}."]
+        found = [_received_sentence(material)]
     return [*found[: MOST_SENTENCES - len(tail)], *tail]
 
 
@@ -95,21 +95,18 @@ def part_verdict(material: Material, part: Part) -> str:
 
 def where_sentence(material: Material, measure: Measure) -> str:
     """Where a change of failures is largest, from the slices that changed with it."""
-    wanted: Place = "worse" if measure.change == "worse" else "better"
-    parts = material.findings.places(measure.criterion, wanted)
-    names = _places(parts)
-    if not names:
+    parts = [one for one in _worse_parts(material.findings, measure) if one.stands_out]
+    if not parts:
         return "No single application, model or segment stands out."
     first = parts[0]
-    rates = (
-        f"{percent(first.course.now.rate or 0.0)}, usually {percent(first.reference.rate or 0.0)}"
-    )
-    return f"The change is clearest in {listed(names)} ({slice_name(first.where)}: {rates})."
+    now, usual = first.course.now.rate or 0.0, first.reference.rate or 0.0
+    rates = f"{slice_name(first.where)}: {percent(now)}, usually {percent(usual)}"
+    return f"The rise is clearest in {listed(_places(parts))} ({rates})."
 
 
 def lead_places(findings: Findings, criterion: str) -> list[str]:
-    """The slices that got worse on a criterion, at most two, of different keys."""
-    return _places(findings.places(criterion, "worse"))
+    """The slices in which a rise of a criterion sits, at most two, of different keys."""
+    return _places([part for part in findings.places(criterion, "worse") if part.stands_out])
 
 
 def reviewers_sentence(material: Material) -> str:
@@ -123,15 +120,20 @@ def reviewers_sentence(material: Material) -> str:
     return f"{counted(len(people), 'reviewer')} labelled {counted(answers, 'answer')} of this week."
 
 
+def _worse_parts(findings: Findings, measure: Measure) -> list[Part]:
+    return findings.places(measure.criterion, "worse") if measure.change == "worse" else []
+
+
 def _whose(material: Material) -> str:
     return f"Application {material.application}" if material.application else "This project"
 
 
-def _earlier(material: Material) -> str:
-    number = material.weeks_with_data
+def _received_sentence(material: Material) -> str:
+    received, number = counted(material.received, "interaction"), material.weeks_with_data
     if not number:
-        return "nothing, because this is the first week with data"
-    return "the week before" if number == 1 else f"the {number} weeks before"
+        return f"{received} came in; two more weeks will show what is usual."
+    earlier = "the week before" if number == 1 else f"the {number} weeks before"
+    return f"{received} came in and were compared with {earlier}."
 
 
 def _title(material: Material, criterion: str) -> str:
@@ -250,10 +252,10 @@ def _size_sentence(measure: Measure) -> str:
         )
     if course.limits is not None:
         weeks = counted(len(course.baseline), "earlier week")
-        words.append(
-            f"the usual limits, learnt from {weeks}, are "
-            f"{percent_range(course.limits.low, course.limits.high)}"
-        )
+        limits = percent_range(course.limits.low, course.limits.high)
+        never = f"it did not happen in {weeks}"
+        learnt = f"the usual limits, learnt from {weeks}, are {limits}"
+        words.append(learnt if course.limits.high > 0 else never)
     return f"{capital('; '.join(words))}."
 
 
@@ -261,7 +263,22 @@ def _why_sentence(material: Material, measure: Measure) -> str:
     reasons = reasons_of(material, measure.criterion, 1)
     if not reasons:
         return "The evaluator gave no reason."
-    return f"The commonest reason: “{reasons[0].words}” ({counted(reasons[0].n, 'answer')})."
+    answers = counted(reasons[0].n, "answer")
+    place = _unjudged_place(material, measure.criterion)
+    return f"The commonest reason: “{reasons[0].words}” ({answers}{place})."
+
+
+def _unjudged_place(material: Material, criterion: str) -> str:
+    """The application that could be judged least, where it differs clearly from the rest."""
+    whole = share_of(material.tallies.of(criterion)[-1], "unjudged")
+    worst, words = 0.0, ""
+    for part, series in material.tallies.by_criterion.get(criterion, {}).items():
+        own = share_of(series[-1], "unjudged")
+        rest_n, rest = whole.n - own.n, whole.failing - own.failing
+        against = compare_shares(own.failing, own.n, rest, rest_n)
+        if part.key == "application" and against and against.interval.low > worst:
+            worst, words = against.interval.low, f", most in {slice_name(part)}"
+    return words
 
 
 def _short_event(material: Material, measure: Measure) -> str:
@@ -282,10 +299,9 @@ def _unjudged_alike(material: Material, measure: Measure) -> list[str]:
 
 
 def _usual_sentence(material: Material) -> str:
-    failing = material.findings.failing.values()
-    usual = [
-        _title(material, one.criterion) for one in failing if one.change in ("none", "recovered")
-    ]
+    findings = material.findings
+    failing = findings.failing.values()
+    usual = [_title(material, one.criterion) for one in failing if one.change == "none"]
     unknown = [
         _title(material, one.criterion)
         for one in failing
@@ -294,7 +310,8 @@ def _usual_sentence(material: Material) -> str:
     words = []
     if usual:
         verb = "vary" if len(usual) > 1 else "varies"
-        words.append(f"{capital(listed([name.lower() for name in usual]))} {verb} as usual")
+        verb += " as usual over all answers" if findings.places(None, "worse") else " as usual"
+        words.append(f"{capital(listed([name.lower() for name in usual]))} {verb}")
     if unknown:
         words.append(f"{listed([name.lower() for name in unknown])} could not be judged at all")
     return f"{capital('; '.join(words))}." if words else ""

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from app.criteria import Criteria
 from app.reports import blocks
-from app.reports.findings import Measure, Part
+from app.reports.findings import Measure, Part, Place
 from app.reports.material import Material, read_material
 from app.reports.phrases import sentences_of, verdict_of
 from app.reports.sections import coverage, examples, method, reviewers, scorecard, slices, trend
@@ -114,11 +114,12 @@ def _measure_finding(measure: Measure) -> dict[str, Any]:
 
 
 def _part_findings(material: Material) -> list[dict[str, Any]]:
-    found = []
-    for verdict in ("worse", "still_worse", "gap", "better"):
-        for part in material.findings.places(None, verdict):
-            found.append(_part_finding(part))
-    return found
+    verdicts: tuple[Place, ...] = ("worse", "still_worse", "gap")
+    return [
+        _part_finding(part)
+        for verdict in verdicts
+        for part in material.findings.places(None, verdict)
+    ]
 
 
 def _part_finding(part: Part) -> dict[str, Any]:

@@ -29,8 +29,12 @@ class Comparison:
     difference: float
     interval: Interval
     p_value: float
+    """Two-sided: the shares differ."""
     least_p_value: float
     """The smallest p-value that these group sizes and this number of failures can give."""
+    p_above: float
+    """One-sided: the first share is higher."""
+    least_p_above: float
 
     @property
     def excludes_zero(self) -> bool:
@@ -50,6 +54,8 @@ def compare_shares(failing: int, n: int, other_failing: int, other_n: int) -> Co
         interval=newcombe(failing, n, other_failing, other_n),
         p_value=mid_p(failing, n, other_failing, other_n),
         least_p_value=least_mid_p(failing + other_failing, n, other_n),
+        p_above=mid_p_above(failing, n, other_failing, other_n),
+        least_p_above=least_mid_p_above(failing + other_failing, n, other_n),
     )
 
 
@@ -72,6 +78,24 @@ def least_mid_p(total_failing: int, n: int, other_n: int) -> float:
     _, chances = _hypergeometric(total_failing, n, other_n)
     rarest = min(chances)
     return sum(chance for chance in chances if chance <= rarest * TIE) - rarest / 2
+
+
+def mid_p_above(failing: int, n: int, other_failing: int, other_n: int) -> float:
+    """The one-sided mid-P value against the first share being no higher than the other."""
+    total = failing + other_failing
+    if _least_expected(total, n, other_n) > LARGE_EXPECTED_COUNT:
+        half = _chi_square_p(failing, n, other_failing, other_n) / 2
+        return half if failing * other_n > other_failing * n else 1 - half
+    lowest, chances = _hypergeometric(total, n, other_n)
+    seen = failing - lowest
+    return min(1.0, chances[seen] / 2 + sum(chances[seen + 1 :]))
+
+
+def least_mid_p_above(total_failing: int, n: int, other_n: int) -> float:
+    """The smallest one-sided mid-P value that any split of the failures could give."""
+    if _least_expected(total_failing, n, other_n) > LARGE_EXPECTED_COUNT:
+        return 0.0
+    return _hypergeometric(total_failing, n, other_n)[1][-1] / 2
 
 
 def _least_expected(total: int, n: int, other_n: int) -> float:

@@ -51,7 +51,9 @@ def heading(material: Material) -> str:
         return f"{counted(pending, 'verdict')} of this week are still to come"
     scored = 1 - sum(share.failing for share in shares) / judged
     received = counted(material.received, "interaction")
-    return f"{percent(scored)} of the verdicts asked for were given on {received}"
+    if scored == 1:
+        return f"Every verdict asked for was given, on {received}"
+    return f"{percent(scored)} of the verdicts asked for were given, on {received}"
 
 
 def _flow(material: Material) -> blocks.Block:

@@ -7,7 +7,6 @@ from app.criteria import Criterion
 from app.reports import blocks
 from app.reports.material import Material
 from app.reports.numbers import count, listed
-from app.reports.phrases import capital
 from app.tables import Evaluation, Interaction
 
 MOST_EXAMPLES = 6
@@ -36,7 +35,10 @@ def heading(material: Material) -> str:
     if not failing:
         return "No answer failed" if material.received else "There is nothing to show"
     failing.sort(key=lambda item: -item[0])
-    return capital(f"{listed([f'{count(number)} {name}' for number, name in failing])} were found")
+    names = [f"{name} ({count(number)})" for number, name in failing]
+    if len(names) == 1:
+        return f"All failures are {names[0]}"
+    return f"Most failures are {names[0]}, then {listed(names[1:])}"
 
 
 def _note(items: list[dict[str, Any]]) -> str:

@@ -14,8 +14,6 @@ from app.reports.findings import (
 )
 from app.reports.material import Judge, Material
 
-FAMILIES = 2
-
 
 def section(material: Material) -> blocks.Section:
     """How the numbers were made, so that someone else can make them again."""
@@ -56,7 +54,7 @@ def data_digest(material: Material) -> str:
 
 
 def _facts(material: Material) -> list[tuple[str, str]]:
-    level = round(100 * FALSE_DISCOVERY_RATE * FAMILIES, 1)
+    level = round(100 * FALSE_DISCOVERY_RATE, 1)
     return [
         ("Intervals", "95 %: Wilson for shares, Newcombe for differences."),
         (
@@ -68,9 +66,9 @@ def _facts(material: Material) -> list[tuple[str, str]]:
         (
             "What is claimed",
             f"Differences (Fisher's mid-P test) that hold at a false discovery rate of {level:g} "
-            "%, half of it spent on criteria and half on slices, that leave the usual variation, "
-            f"and that reach {100 * LEAST_CHANGE:g} percentage points for a criterion, "
-            f"{100 * LEAST_CHANGE_SLICE:g} for a slice, "
+            "%, shared by criteria, slices over time, and slices against the rest; that leave the "
+            f"usual variation; and that reach {100 * LEAST_CHANGE:g} percentage points for a "
+            f"criterion, {100 * LEAST_CHANGE_SLICE:g} for a slice, "
             f"{100 * LEAST_CHANGE_UNJUDGED:g} for answers that could not be judged.",
         ),
         (

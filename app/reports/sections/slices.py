@@ -1,7 +1,7 @@
 """Where it changed: every slice against its own usual rate, last week and the rest of the week."""
 
 from app.reports import blocks
-from app.reports.findings import LEAST_CHANGE_SLICE, LEAST_SLICE_N, Part
+from app.reports.findings import LEAST_CHANGE_SLICE, LEAST_SLICE_N, Part, Place
 from app.reports.material import Material
 from app.reports.numbers import counted, listed
 from app.reports.phrases import capital, gap_sentence, lead_places, slice_name
@@ -19,7 +19,6 @@ MOST_ROWS = 12
 READINGS = {
     "worse": ("Worse", "concern"),
     "still_worse": ("Still worse", "concern"),
-    "better": ("Better", "good"),
     "gap": ("Worse than the rest", "concern"),
     "none": ("No clear difference", ""),
 }
@@ -52,8 +51,10 @@ def heading(material: Material) -> str:
     findings = material.findings
     for event in findings.events:
         places = lead_places(findings, event.criterion)
-        if event.about == "failing" and event.change == "worse" and places:
-            return f"The rise sits in {listed(places)}"
+        if event.about == "failing" and event.change == "worse":
+            failures = material.criteria.get(event.criterion).failures
+            sits = f"The rise of {failures} sits in {listed(places)}"
+            return sits if places else f"The rise of {failures} sits in no single slice"
     worse = findings.places(None, "worse")
     if worse:
         failures = material.criteria.get(worse[0].criterion).failures
@@ -73,8 +74,8 @@ def heading(material: Material) -> str:
 
 def _shown(material: Material) -> list[Part]:
     """All findings, then the largest rises; a table of noise helps nobody."""
-    order = ("worse", "still_worse", "gap", "better")
-    found = [part for verdict in order for part in material.findings.places(None, verdict)]  # type: ignore[arg-type]
+    order: tuple[Place, ...] = ("worse", "still_worse", "gap")
+    found = [part for verdict in order for part in material.findings.places(None, verdict)]
     rest = [
         part
         for part in material.findings.parts
