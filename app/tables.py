@@ -5,7 +5,7 @@ network in this project; these are *tables*.
 """
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -29,8 +30,11 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
+
+
 EvaluationStatus = Literal["pending", "running", "scored", "abstained", "failed", "skipped"]
 SpanRow = dict[str, Any]
+Json = JSON().with_variant(JSONB(), "postgresql")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -64,7 +68,7 @@ def _at(*, nullable: bool = False, index: bool = False) -> Any:
 
 
 def _json(default: Any = dict) -> Any:
-    return Field(default_factory=default, sa_column=Column(JSON, nullable=False))
+    return Field(default_factory=default, sa_column=Column(Json, nullable=False))
 
 
 def _text(default: Any = "") -> Any:
@@ -120,7 +124,7 @@ class LogRecord(Table, table=True):
     content_hash: str = Field(primary_key=True)
     event_name: str = _text()
     time_ns: int = _ns()
-    body: Any = Field(default=None, sa_column=Column(JSON, nullable=True))
+    body: Any = Field(default=None, sa_column=Column(Json, nullable=True))
     attributes: dict[str, Any] = _json()
     resource: dict[str, Any] = _json()
     received_at: datetime = _at()

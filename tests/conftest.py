@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from app.criteria import Criteria, read_criteria
 from app.database import open_database
+from app.main import create_app
 from app.migrate import migrate
 from app.settings import Settings
 from tests.builders import FAKE_EVALUATORS
@@ -161,8 +162,6 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 @pytest.fixture
 def client(settings: Settings, criteria: Criteria) -> Iterator[TestClient]:
     """A client of the whole application with fake evaluators and open access."""
-    from app.main import create_app  # noqa: PLC0415
-
     app = create_app(settings, evaluators=FAKE_EVALUATORS, criteria=criteria)
     with TestClient(app, base_url="http://127.0.0.1") as client:
         yield client

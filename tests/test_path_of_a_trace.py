@@ -108,7 +108,7 @@ def test_trend_coverage_and_report_count_it(client: TestClient, judged: str) -> 
     (point,) = trend.json()["points"]
     assert (point["n"], point["failing"]) == (1, 1)
     assert 0 < point["low"] < point["rate"] == 1 <= point["high"]
-    counts = client.get("/api/v1/coverage").json()["counts"]
+    counts = client.get("/api/v1/coverage").json()["criteria"]
     assert counts["groundedness"]["scored"] == 1
     report = client.get("/api/v1/reports/2026-W47").json()
     assert report["week"] == "2026-W47"

@@ -2,11 +2,14 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 
 
 def upgrade() -> None:
@@ -16,7 +19,7 @@ def upgrade() -> None:
         sa.Column("project", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("secret_hash", sa.String(), nullable=False),
-        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("scopes", JSON, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
@@ -47,7 +50,7 @@ def upgrade() -> None:
         "heartbeat",
         sa.Column("worker", sa.String(), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("evaluators", sa.JSON(), nullable=False),
+        sa.Column("evaluators", JSON, nullable=False),
         sa.PrimaryKeyConstraint("worker", name=op.f("pk_heartbeat")),
     )
     op.create_table(
@@ -63,10 +66,10 @@ def upgrade() -> None:
         sa.Column("system_prompt", sa.Text(), nullable=True),
         sa.Column("prompt", sa.Text(), nullable=False),
         sa.Column("response", sa.Text(), nullable=False),
-        sa.Column("contexts", sa.JSON(), nullable=False),
+        sa.Column("contexts", JSON, nullable=False),
         sa.Column("content_hash", sa.String(), nullable=False),
-        sa.Column("segments", sa.JSON(), nullable=False),
-        sa.Column("provenance", sa.JSON(), nullable=False),
+        sa.Column("segments", JSON, nullable=False),
+        sa.Column("provenance", JSON, nullable=False),
         sa.Column("duration_ns", sa.BigInteger(), nullable=True),
         sa.Column("input_tokens", sa.Integer(), nullable=True),
         sa.Column("output_tokens", sa.Integer(), nullable=True),
@@ -104,9 +107,9 @@ def upgrade() -> None:
         sa.Column("content_hash", sa.String(), nullable=False),
         sa.Column("event_name", sa.Text(), nullable=False),
         sa.Column("time_ns", sa.BigInteger(), nullable=False),
-        sa.Column("body", sa.JSON(), nullable=True),
-        sa.Column("attributes", sa.JSON(), nullable=False),
-        sa.Column("resource", sa.JSON(), nullable=False),
+        sa.Column("body", JSON, nullable=True),
+        sa.Column("attributes", JSON, nullable=False),
+        sa.Column("resource", JSON, nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint(
             "project", "trace_id", "span_id", "content_hash", name=op.f("pk_log_record")
@@ -119,7 +122,7 @@ def upgrade() -> None:
         sa.Column("application", sa.String(), nullable=False),
         sa.Column("week", sa.String(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("body", JSON, nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_report")),
@@ -136,8 +139,8 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("project", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
-        sa.Column("criteria", sa.JSON(), nullable=False),
-        sa.Column("filters", sa.JSON(), nullable=False),
+        sa.Column("criteria", JSON, nullable=False),
+        sa.Column("filters", JSON, nullable=False),
         sa.Column("created_by", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_review_queue")),
@@ -170,7 +173,7 @@ def upgrade() -> None:
         sa.Column("failed", sa.Integer(), nullable=False),
         sa.Column("total", sa.Float(), nullable=False),
         sa.Column("total_squared", sa.Float(), nullable=False),
-        sa.Column("histogram", sa.JSON(), nullable=False),
+        sa.Column("histogram", JSON, nullable=False),
         sa.PrimaryKeyConstraint(
             "project",
             "bucket_at",
@@ -194,10 +197,10 @@ def upgrade() -> None:
         sa.Column("end_ns", sa.BigInteger(), nullable=False),
         sa.Column("status_code", sa.Integer(), nullable=False),
         sa.Column("status_message", sa.Text(), nullable=False),
-        sa.Column("attributes", sa.JSON(), nullable=False),
-        sa.Column("events", sa.JSON(), nullable=False),
-        sa.Column("links", sa.JSON(), nullable=False),
-        sa.Column("resource", sa.JSON(), nullable=False),
+        sa.Column("attributes", JSON, nullable=False),
+        sa.Column("events", JSON, nullable=False),
+        sa.Column("links", JSON, nullable=False),
+        sa.Column("resource", JSON, nullable=False),
         sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("content_hash", sa.String(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
@@ -274,7 +277,7 @@ def upgrade() -> None:
         sa.Column("passed", sa.Boolean(), nullable=True),
         sa.Column("threshold", sa.Float(), nullable=True),
         sa.Column("explanation", sa.Text(), nullable=True),
-        sa.Column("evidence", sa.JSON(), nullable=False),
+        sa.Column("evidence", JSON, nullable=False),
         sa.Column("error_type", sa.String(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("lease_until_at", sa.DateTime(timezone=True), nullable=True),
