@@ -5,7 +5,7 @@ network in this project; these are *tables*.
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     JSON,
