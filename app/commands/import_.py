@@ -48,15 +48,18 @@ def command(
     specs = [spec for spec in found if spec.criterion in criteria.by_name]
     total = None if file == "-" else sum(1 for _ in read_lines(file))
     engine = open_database(settings.database_url)
-    migrate(engine)
     counts: Counter[str] = Counter()
-    with progress_bar("Importing", total) as advance:
-        for lines in in_chunks(read_lines(file), LINES_PER_TRANSACTION):
-            now = datetime.now(UTC)
-            rows = read_rows(lines, project, application, now=now, strict=strict)
-            counts["rejected"] += len(lines) - len(rows)
-            counts.update(save_rows(engine, rows, specs, now=now))
-            advance(len(lines))
+    try:
+        migrate(engine)
+        with progress_bar("Importing", total) as advance:
+            for lines in in_chunks(read_lines(file), LINES_PER_TRANSACTION):
+                now = datetime.now(UTC)
+                rows = read_rows(lines, project, application, now=now, strict=strict)
+                counts["rejected"] += len(lines) - len(rows)
+                counts.update(save_rows(engine, rows, specs, now=now))
+                advance(len(lines))
+    finally:
+        engine.dispose()
     _tell(counts, as_json)
 
 

@@ -1,0 +1,102 @@
+"""Scoring on demand outlives its judges, and keeps order."""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import pytest
+
+from app.criteria import Criteria
+from app.errors import Busy
+from app.guardrail import InProcessJudge, JudgeProcess
+from evaluators.protocol import Evaluator, EvaluatorSpec, Sample, Verdict
+from tests.builders import FAKE_EVALUATORS
+
+KIND = Sample("Hello?", "Hello.")
+RUDE = Sample("Hello?", "Go away, idiot.")
+
+
+class Fragile:
+    """A real plugin that some words kill, and others hold up for ever."""
+
+    spec = EvaluatorSpec(
+        name="fragile", criterion="bias", version="1", needs=frozenset({"response"})
+    )
+
+    def load(self) -> None: ...
+
+    def evaluate(self, samples: Sequence[Sample]) -> list[Verdict]:
+        for sample in samples:
+            if sample.response == "die":
+                os._exit(9)
+            if sample.response == "wait":
+                threading.Event().wait()
+        return [Verdict(0.0) for _ in samples]
+
+
+def fragile() -> Sequence[Evaluator]:
+    return [*FAKE_EVALUATORS[:-1], Fragile()]
+
+
+def broken() -> Sequence[Evaluator]:
+    raise SystemExit("no weights")
+
+
+@pytest.fixture
+def judge(criteria: Criteria) -> Iterator[JudgeProcess]:
+    judge = JudgeProcess(partial(fragile), criteria, answer_seconds=10.0)
+    yield judge
+    judge.close()
+
+
+def labels(judge: JudgeProcess | InProcessJudge, *samples: Sample) -> list[str]:
+    return [row[0]["label"] for row in judge(samples, ["toxicity"])]
+
+
+def test_a_child_process_answers_as_the_same_judges_do_here(
+    judge: JudgeProcess, criteria: Criteria
+) -> None:
+    here = InProcessJudge(fragile(), criteria)
+    assert judge([KIND, RUDE], None) == here([KIND, RUDE], None)
+    assert labels(judge, RUDE, KIND) == ["toxic", "none"]
+
+
+def test_a_dead_child_is_replaced_and_its_request_may_come_again(judge: JudgeProcess) -> None:
+    with pytest.raises(Busy, match="died"):
+        judge([Sample("", "die")], None)
+    assert labels(judge, KIND) == ["none"]
+
+
+def test_a_judge_that_takes_too_long_is_replaced(criteria: Criteria) -> None:
+    judge = JudgeProcess(fragile, criteria, answer_seconds=0.2)
+    try:
+        with pytest.raises(Busy, match=r"0\.2 s"):
+            judge([Sample("", "wait")], None)
+        assert judge._child is None
+    finally:
+        judge.close()
+
+
+def test_a_judge_that_cannot_start_is_busy_and_not_a_crash(criteria: Criteria) -> None:
+    judge = JudgeProcess(broken, criteria)
+    with pytest.raises(Busy, match="died"):
+        judge([KIND], None)
+
+
+def test_closing_ends_the_child(judge: JudgeProcess) -> None:
+    judge([KIND], None)
+    child = judge._child
+    assert child is not None
+    judge.close()
+    assert not child.process.is_alive()
+    judge.close()
+
+
+def test_an_evaluator_of_an_unknown_criterion_is_left_out(criteria: Criteria) -> None:
+    class Odd(Fragile):
+        spec = EvaluatorSpec(
+            name="odd", criterion="politeness", version="1", needs=frozenset({"response"})
+        )
+
+    assert InProcessJudge([Odd()], criteria)([KIND, RUDE], None) == [[], []]
