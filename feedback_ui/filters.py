@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any, get_args
+from typing import Any
 
 from fastapi import Request
 from sqlmodel import Session
@@ -11,9 +11,9 @@ from app.criteria import Criteria
 from app.errors import UnknownField
 from app.requests import instant_of, settings_of
 from app.store.interactions import InteractionFilter, applications
-from app.tables import EvaluationStatus
 
 SEGMENT = "segment."
+STATUSES = ("pending", "running", "scored", "abstained", "failed", "skipped")
 
 
 def filter_from(request: Request, fields: Mapping[str, str]) -> InteractionFilter:
@@ -41,7 +41,7 @@ def filter_choices(
         "applications": applications(session, project),
         "criteria": list(criteria),
         "labels": verdict_labels(criteria),
-        "statuses": get_args(EvaluationStatus),
+        "statuses": STATUSES,
         "segment": segment_text(_segments(fields)),
         "from_day": fields.get("from", ""),
         "to_day": fields.get("to", ""),

@@ -1,8 +1,6 @@
 """How a page leaves the server: rendered with autoescape, under a strict policy, never cached."""
 
-import base64
 import hashlib
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import resources
@@ -16,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from app.access import Caller
 from app.criteria import Criteria
 from app.errors import BadRequest, TooLarge
+from app.reports import content_security_policy
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -34,7 +33,6 @@ MEDIA_TYPES: Mapping[str, str] = {
     "js": "text/javascript",
     "svg": "image/svg+xml",
 }
-_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
 def _read_static() -> dict[str, bytes]:
@@ -96,15 +94,8 @@ def page(
 
 
 def whole_page(html: str) -> HTMLResponse:
-    """A document that was made elsewhere, under a policy that lets in its own styles only."""
-    styles = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
-        for style in _STYLE.findall(html)
-    )
-    policy = (
-        f"default-src 'none'; style-src {styles or chr(39) + 'none' + chr(39)}; img-src data:; "
-    )
-    policy += "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+    """A report, which is a document of its own, under a policy that lets in its own styles only."""
+    policy = content_security_policy(html)
     return HTMLResponse(html, headers={**HEADERS, "Content-Security-Policy": policy})
 
 

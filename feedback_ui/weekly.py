@@ -1,0 +1,81 @@
+"""The weekly reports: the weeks there are, and each as the document it was issued as."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from sqlmodel import Session, func, select
+
+from app.access import Caller, require
+from app.database import reading
+from app.reports import build_report, render_html
+from app.reports.weeks import week_bounds, week_of, weeks_up_to
+from app.requests import current_time, refuse_nul, settings_of
+from app.store.interactions import applications
+from app.store.reports import list_reports, load_report
+from app.tables import Interaction
+from feedback_ui.pages import criteria_of, page, whole_page
+
+MOST_WEEKS = 60
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
+
+Reader = Annotated[Caller, Depends(require("read"))]
+Now = Annotated[datetime, Depends(current_time)]
+
+
+@router.get("/reports")
+def reports(request: Request, caller: Reader, now: Now) -> Response:
+    """The weeks that have a report or could have one, newest first."""
+    zone = settings_of(request).time_zone
+    with reading(request.app.state.engine) as session:
+        issued = {row.week: row for row in list_reports(session, caller.project)}
+        weeks = sorted({*_weeks(session, caller.project, zone), *issued}, reverse=True)
+        known = applications(session, caller.project)
+    rows = []
+    for week in weeks:
+        from_at, to_at = week_bounds(week, zone)
+        report = issued.get(week)
+        rows.append(
+            {
+                "week": week,
+                "from_at": from_at,
+                "to_at": to_at - timedelta(minutes=1),
+                "issued_at": report.created_at if report is not None else None,
+                "revision": report.revision if report is not None else None,
+                "verdict": report.body.get("verdict", "") if report is not None else "",
+            }
+        )
+    return page(request, "reports.html", caller, weeks=rows, applications=known, time_zone=zone)
+
+
+@router.get("/reports/{week}")
+def report(
+    request: Request, caller: Reader, now: Now, week: str, application: str = ""
+) -> Response:
+    """The report of a week as issued, or as it would be now."""
+    zone = settings_of(request).time_zone
+    week_bounds(week, zone)
+    with reading(request.app.state.engine) as session:
+        stored = load_report(session, caller.project, week=week, application=application)
+        body: dict[str, Any] | None = stored.body if stored is not None else None
+        if body is None:
+            body = build_report(
+                session,
+                project=caller.project,
+                criteria=criteria_of(request),
+                week=week,
+                application=application or None,
+                now=now,
+                time_zone=zone,
+            )
+    return whole_page(render_html(body))
+
+
+def _weeks(session: Session, project: str, zone: str) -> list[str]:
+    ends = select(func.min(Interaction.started_at), func.max(Interaction.started_at))
+    first_at, last_at = session.exec(ends.where(Interaction.project == project)).one()
+    if first_at is None:
+        return []
+    first = week_of(first_at, zone)
+    return [one for one in weeks_up_to(week_of(last_at, zone), MOST_WEEKS) if one >= first]
