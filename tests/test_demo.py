@@ -149,9 +149,9 @@ def test_ordinary_weeks_have_the_base_rates(week: str):
 @pytest.mark.parametrize(
     ("event", "least"),
     [
-        (BAD_RELEASE, 0.40),
+        (BAD_RELEASE, 0.55),
         (RETRIEVAL_OUTAGE, 0.65),
-        (GERMAN_SERVED_WORSE, 0.40),
+        (GERMAN_SERVED_WORSE, 0.50),
         (TOXIC_BURST, 0.75),
     ],
 )

@@ -165,7 +165,7 @@ def _tell(
     table = Table("Week", "What the report says", "What was planted", show_lines=True)
     for week, report in reports.items():
         event = event_of(week)
-        table.add_row(week, report["headline"], event.what if event else "nothing")
+        table.add_row(week, report["verdict"], event.what if event else "nothing")
     console.print(table)
     for criterion, statuses in counts.items():
         told = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()) if n)

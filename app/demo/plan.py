@@ -62,9 +62,9 @@ TRUTH: Mapping[Kind, Mapping[str, str]] = {
 """The label of each criterion that is right for a kind of interaction."""
 
 _WEEKLY: Mapping[str, Sequence[int]] = {
-    "shop-assistant": (40, 41, 39, 42, 40, 41, 39, 40),
-    "health-plan-helper": (32, 31, 33, 32, 34, 32, 31, 33),
-    "city-services": (30, 30, 31, 29, 30, 31, 36, 30),
+    "shop-assistant": (40, 41, 39, 50, 40, 41, 39, 40),
+    "health-plan-helper": (32, 31, 33, 29, 34, 32, 31, 33),
+    "city-services": (30, 30, 31, 28, 30, 31, 36, 30),
 }
 _LANGUAGE_SHARES = (0.63, 0.23, 0.14)
 _DAY_SHARES = (0.17, 0.16, 0.16, 0.16, 0.15, 0.11, 0.09)
@@ -165,7 +165,7 @@ def _concerns(event: Event, slot: Slot) -> bool:
 
 
 _MIXTURES: Mapping[str, Sequence[tuple[Kind, float]]] = {
-    BAD_RELEASE.what: (("faithful", 0.58), ("ungrounded", 0.42)),
+    BAD_RELEASE.what: (("faithful", 0.40), ("ungrounded", 0.60)),
     RETRIEVAL_OUTAGE.what: (
         ("lost", 0.38),
         ("missed", 0.36),
@@ -174,10 +174,10 @@ _MIXTURES: Mapping[str, Sequence[tuple[Kind, float]]] = {
         ("faithful", 0.04),
     ),
     GERMAN_SERVED_WORSE.what: (
-        ("faithful", 0.46),
-        ("misplaced", 0.22),
-        ("evasive", 0.20),
-        ("ungrounded", 0.12),
+        ("faithful", 0.38),
+        ("misplaced", 0.28),
+        ("evasive", 0.26),
+        ("ungrounded", 0.08),
     ),
     TOXIC_BURST.what: (("toxic", 0.84), ("faithful", 0.16)),
 }
