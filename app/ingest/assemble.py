@@ -6,7 +6,7 @@ for it: below it, or else beside it, or else what tools answered.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -14,12 +14,12 @@ from typing import Any
 from app.ingest.dialects import Finding, Found, read_span
 from app.ingest.pieces import EMBEDDING, EVALUATOR, LLM, MAX_TOKENS, RERANKER, RETRIEVER, TOOL
 from app.ingest.tree import Tree
+from app.ingest.values import MAX_INT64
 from app.store.interactions import content_hash, hash_user, interaction_id
 from app.tables import Interaction, LogRecord, Span
 
 MAX_CONTEXTS = 200
 MAX_ANCESTORS = 100
-MAX_BESIDE = 1_000
 MAX_SECOND = 253_402_300_799
 STEPS = frozenset({RETRIEVER, RERANKER, EMBEDDING, EVALUATOR})
 NEVER_ANSWERS = STEPS | {TOOL}
@@ -47,24 +47,33 @@ class _Trace:
             span_id: read_span(span, by_span.get(span_id, ()))
             for span_id, span in self.tree.spans.items()
         }
-        self.retrieving = self._positions("contexts")
-        self.answering_tools = [
-            position
-            for position in self._positions("tool_results")
-            if self.found[self.tree.order[position]].value("kind") == TOOL
-        ]
+        in_order = [self.tree.spans[span_id] for span_id in self.tree.order]
+        self.starts = [span.start_ns for span in in_order]
+        self.ends = [span.end_ns for span in in_order]
+        self.steps = {
+            "contexts": self._positions("contexts", {*STEPS, None}),
+            "tool_results": self._positions("tool_results", {TOOL}),
+        }
+        self.free: dict[str, list[int]] = {}
 
     def interactions(self, now: datetime) -> list[Interaction]:
         chosen = self._choose(certain=True) or self._choose(certain=False)
-        rows = [self._interaction(span_id, chosen, now) for span_id in chosen]
+        self.free = {name: self._outside(steps, chosen) for name, steps in self.steps.items()}
+        rows = [self._interaction(span_id, now) for span_id in chosen]
         return sorted(rows, key=lambda row: (row.started_at, row.span_id))
 
-    def _positions(self, name: str) -> list[int]:
+    def _positions(self, name: str, kinds: Set[str | None]) -> list[int]:
+        """Where the spans of those kinds stand that have a value of that name."""
         return [
             position
             for position, span_id in enumerate(self.tree.order)
-            if self.found[span_id].value(name)
+            if self.found[span_id].value(name) and self.found[span_id].value("kind") in kinds
         ]
+
+    def _outside(self, positions: Sequence[int], chosen: Iterable[str]) -> list[int]:
+        """The positions that are part of no answer."""
+        inside = {one for span_id in chosen for one in self.tree.range_of(span_id)}
+        return [position for position in positions if position not in inside]
 
     def _choose(self, *, certain: bool) -> list[str]:
         chosen = []
@@ -79,10 +88,10 @@ class _Trace:
                 stack += reversed(self.tree.children(span_id))
         return chosen
 
-    def _interaction(self, span_id: str, chosen: Sequence[str], now: datetime) -> Interaction:
+    def _interaction(self, span_id: str, now: datetime) -> Interaction:
         span = self.tree.spans[span_id]
         findings = self._findings(span_id)
-        contexts = self._contexts(span_id, chosen)
+        contexts = self._contexts(span_id)
         texts = [text for finding in contexts for text in finding.value]
         texts = list(dict.fromkeys(texts))[:MAX_CONTEXTS]
         value = {name: finding.value for name, finding in findings.items()}
@@ -150,50 +159,36 @@ class _Trace:
             segments["model"] = Finding(model, "touchstone", "model", span_id)
         return segments
 
-    def _contexts(self, span_id: str, chosen: Sequence[str]) -> list[Finding]:
+    def _contexts(self, span_id: str) -> list[Finding]:
         """The documents the answer could rest on: below it, beside it, or from tools."""
-        answers = set(chosen)
-        for name, positions in (
-            ("contexts", self.retrieving),
-            ("tool_results", self.answering_tools),
-        ):
+        for name, positions in self.steps.items():
             inside = _within(positions, self.tree.range_of(span_id))
-            taken = self._take(inside, name) or self._beside(span_id, positions, name, answers)
+            taken = inside or self._beside(span_id, self.free[name])
             if taken:
-                return taken
+                in_time = sorted(taken, key=self.starts.__getitem__)[:MAX_CONTEXTS]
+                return [self.found[self.tree.order[one]].fields[name] for one in in_time]
         own = self.found[span_id].fields.get("tool_results")
         return [own] if own else []
 
-    def _take(self, positions: Iterable[int], name: str) -> list[Finding]:
-        span_ids = sorted((self.tree.order[position] for position in positions), key=self._start)
-        return [self.found[span_id].fields[name] for span_id in span_ids]
-
-    def _start(self, span_id: str) -> tuple[int, int]:
-        return self.tree.spans[span_id].start_ns, self.tree.position(span_id)
-
-    def _beside(
-        self, span_id: str, positions: Sequence[int], name: str, answers: set[str]
-    ) -> list[Finding]:
+    def _beside(self, span_id: str, positions: Sequence[int]) -> list[int]:
         """What was found before the answer below the nearest span above, or anywhere at last."""
         if not positions:
             return []
-        everywhere = range(len(self.tree.order))
+        answered = self.tree.spans[span_id].end_ns or MAX_INT64
+        at = self.tree.position(span_id)
+        seen = 0
         above = islice(self.tree.ancestors(span_id), MAX_ANCESTORS)
-        for places in (*map(self.tree.range_of, above), everywhere):
-            near = _within(positions, places)[-MAX_BESIDE:]
-            earlier = [one for one in near if self._is_free(one, span_id, answers)]
+        for places in (*map(self.tree.range_of, above), range(len(self.tree.order))):
+            near = _within(positions, places)
+            if len(near) == seen:
+                continue
+            seen = len(near)
+            turn = bisect_left(near, at)
+            close = [*near[:turn][-MAX_CONTEXTS:], *near[turn:][:MAX_CONTEXTS]]
+            earlier = [one for one in close if self.ends[one] <= answered]
             if earlier:
-                return self._take(earlier, name)
+                return earlier
         return []
-
-    def _is_free(self, position: int, span_id: str, answers: set[str]) -> bool:
-        """Whether a step ended before the answer and is not part of another answer."""
-        step = self.tree.order[position]
-        answer_end = self.tree.spans[span_id].end_ns
-        if answer_end and self.tree.spans[step].end_ns > answer_end:
-            return False
-        above = islice(self.tree.ancestors(step), MAX_ANCESTORS)
-        return step not in answers and not any(one in answers for one in above)
 
     def _tokens(self, span_id: str, name: str) -> int | None:
         """What the models used: the span's own count if it is a model, else that of its steps.

@@ -239,7 +239,9 @@ def _array(node: Node, name: str, depth: int) -> Any:
     if depth >= MAX_DEPTH:
         return TOO_DEEP
     items = node.object(name)
-    values = items.fields.get("values") or []
+    values = items.fields.get("values")
+    if values is None:
+        return []
     if not isinstance(values, list):
         raise BadRequest(f"{items.path}.values must be a list, not {_name(values)}")
     return [

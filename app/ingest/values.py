@@ -38,7 +38,8 @@ def clean_value(value: Any, depth: int = 0) -> Any:
         return value if math.isfinite(value) else name_of_non_finite(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    if depth >= MAX_DEPTH:
+    # Values inside events and links begin some levels down.
+    if depth >= MAX_DEPTH + 8:
         return TOO_DEEP
     if isinstance(value, dict):
         return {clean_text(str(key)): clean_value(item, depth + 1) for key, item in value.items()}

@@ -43,6 +43,9 @@ DIALECTS: tuple[Dialect, ...] = (
     trulens_calls,
     plain,
 )
+_NAMED = [
+    (dialect.__module__.rpartition(".")[2].replace("_", "-"), dialect) for dialect in DIALECTS
+]
 MAX_SEGMENTS = 30
 MAX_SEGMENT = 64
 _ALIASES = {
@@ -117,8 +120,7 @@ def read_span(span: Span, logs: Sequence[LogRecord]) -> Found:
 
 
 def _pieces(span: Span, logs: Sequence[LogRecord]) -> Iterator[tuple[str, Piece]]:
-    for dialect in DIALECTS:
-        name = dialect.__module__.rpartition(".")[2].replace("_", "-")
+    for name, dialect in _NAMED:
         for piece in dialect(span, logs):
             yield name, piece
 
