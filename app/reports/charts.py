@@ -17,6 +17,7 @@ from app.reports.numbers import count, percent, points, points_range, signed
 FONT = "system-ui, Segoe UI, Roboto, Noto Sans, Arial, sans-serif"
 MOST_TICK_LABELS = 14
 LABEL_HEIGHT = 15.0
+SHARE_TICKS = 5
 PAINT = {
     "": ("#3f474f", "#3f474f"),
     "concern": ("#d2691e", "#a34a00"),
@@ -171,7 +172,7 @@ def _top_of(points: Sequence[Point], limits: Limits | None, target: float | None
     edges = [value for point in points for value in (point.rate, point.high) if value is not None]
     edges.extend(limits.high if limits else ())
     edges.append(target or 0.0)
-    return _ticks(0.0, max([0.02, *edges]))[-1]
+    return _ticks(0.0, max([0.02, *edges]), SHARE_TICKS)[-1]
 
 
 def _ticks(low: float, high: float, most: int = 7) -> list[float]:
@@ -184,7 +185,7 @@ def _ticks(low: float, high: float, most: int = 7) -> list[float]:
 
 
 def _share_grid(y: Scale, left: float, right: float) -> Iterator[str]:
-    for value in _ticks(0.0, y.last, 5):
+    for value in _ticks(0.0, y.last, SHARE_TICKS):
         if value <= y.last:
             yield _line("grid", left, y(value), right, y(value), "#e7e7e2")
             yield _text("tick", left - 8, y(value) + 4, _plain_percent(value), anchor="end")

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 NARROW_SPACE = "\u202f"
 MINUS = "\u2212"
 DASH = "\u2013"
+SMALL_PERCENT = 0.995
 
 
 def percent(rate: float) -> str:
@@ -13,8 +14,12 @@ def percent(rate: float) -> str:
 
 
 def percent_range(low: float, high: float) -> str:
-    """Two shares in one unit: "8.9 to 10.0 %"."""
-    return f"{_percent_number(low)} to {_percent_number(high)}{NARROW_SPACE}%"
+    """Two shares in one unit and with as many decimals: "8.9 to 10.0 %"."""
+    decimals = 1 if 100 * high >= SMALL_PERCENT else 2
+    ends = [
+        f"{100 * end:.{decimals}f}" if 0 < end < 1 else f"{100 * end:.0f}" for end in (low, high)
+    ]
+    return f"{' to '.join(ends)}{NARROW_SPACE}%"
 
 
 def points(difference: float) -> str:
@@ -80,4 +85,4 @@ def _percent_number(rate: float) -> str:
     value = 100 * rate
     if rate in (0, 1):
         return f"{value:.0f}"
-    return f"{value:.2f}" if value < 0.995 else f"{value:.1f}"
+    return f"{value:.2f}" if value < SMALL_PERCENT else f"{value:.1f}"

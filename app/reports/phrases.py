@@ -310,7 +310,11 @@ def _usual_sentence(material: Material) -> str:
     words = []
     if usual:
         verb = "vary" if len(usual) > 1 else "varies"
-        verb += " as usual over all answers" if findings.places(None, "worse") else " as usual"
+        verb += " as usual"
+        if findings.places(None, "worse"):
+            verb += " over all answers"
+        elif any(one.about == "unjudged" for one in findings.events):
+            verb += " where answers could be judged"
         words.append(f"{capital(listed([name.lower() for name in usual]))} {verb}")
     if unknown:
         words.append(f"{listed([name.lower() for name in unknown])} could not be judged at all")
