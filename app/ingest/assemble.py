@@ -24,7 +24,7 @@ MAX_SECOND = 253_402_300_799
 STEPS = frozenset({RETRIEVER, RERANKER, EMBEDDING, EVALUATOR})
 NEVER_ANSWERS = STEPS | {TOOL}
 # What a library calls the service when the application has not named itself.
-LIBRARY_NAMES = ("unknown_service", "trulens")
+LIBRARY_NAMES = ("unknown_service", "trulens", "langsmith")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -187,7 +187,7 @@ class _Trace:
             close = [*near[:turn][-MAX_CONTEXTS:], *near[turn:][:MAX_CONTEXTS]]
             earlier = [one for one in close if self.ends[one] <= answered]
             if earlier:
-                return earlier
+                return earlier[-MAX_CONTEXTS:]
         return []
 
     def _tokens(self, span_id: str, name: str) -> int | None:

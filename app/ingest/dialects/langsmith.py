@@ -41,6 +41,7 @@ TEXTS = {
         f"{METADATA}conversation_id",
     ),
     "user": (f"{METADATA}user_id",),
+    "application": ("langsmith.trace.session_name",),
 }
 # The client copies its own settings, which may be secret, into the metadata.
 NOT_SEGMENTS = ("ls_", "langsmith", "langchain", "langgraph", "lc_", "revision_id", "__")
