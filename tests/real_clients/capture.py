@@ -7,6 +7,8 @@ Run it with the interpreter of an environment that holds the client:
 Each line is one request: path, content type, content encoding and the body in base64. The first
 line names the client, its version and the words that its program said.
 """
+# Clients exclude each other, so each is imported where it is used, in an environment of its own.
+# ruff: noqa: PLC0415
 
 import asyncio
 import base64
@@ -91,7 +93,9 @@ def _provider(url: str, exporter: str = "opentelemetry.exporter.otlp.proto.http"
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
     module = importlib.import_module(f"{exporter}.trace_exporter")
-    provider = TracerProvider(resource=Resource({"service.name": "capture", "service.version": "3"}))
+    provider = TracerProvider(
+        resource=Resource({"service.name": "capture", "service.version": "3"})
+    )
     exporting = module.OTLPSpanExporter(endpoint=f"{url}/v1/traces")
     provider.add_span_processor(SimpleSpanProcessor(exporting))
     trace.set_tracer_provider(provider)
@@ -229,7 +233,9 @@ def langfuse(url: str, openai_url: str) -> dict[str, Any]:
 
     @observe(as_type="generation")
     def generate(question: str, documents: list[dict[str, str]]) -> str:
-        get_client().update_current_generation(model=MODEL, usage_details={"input": 11, "output": 7})
+        get_client().update_current_generation(
+            model=MODEL, usage_details={"input": 11, "output": 7}
+        )
         return ANSWER
 
     @observe()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.ingest.documents import documents_of, result_texts
+from app.ingest.nested import decoded
 from app.ingest.pieces import (
     AGENT,
     CHAIN,
@@ -73,7 +74,8 @@ def openllmetry(span: Span, logs: Sequence[LogRecord]) -> Pieces:
 
 def openllmetry_entities(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     """What decorated functions and the steps of frameworks were given and returned."""
-    given, answered = span.attributes.get(ENTITY_INPUT), span.attributes.get(ENTITY_OUTPUT)
+    given = decoded(span.attributes.get(ENTITY_INPUT))
+    answered = decoded(span.attributes.get(ENTITY_OUTPUT))
     kind = span.attributes.get("traceloop.span.kind")
     if kind == "task" and "retriev" in _entity_name(span):
         yield Piece("kind", RETRIEVER, "traceloop.entity.name")
