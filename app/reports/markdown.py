@@ -17,6 +17,7 @@ from app.reports.numbers import (
 from app.reports.weeks import weeks_up_to
 
 SIGNS = {"concern": "▲", "good": "▼", "": "●"}
+_BREAKS = re.compile(r"[ \t\r\n\v\f\u2028\u2029]+")
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~!])")
 
 
@@ -44,7 +45,7 @@ def render_markdown(report: dict[str, Any]) -> str:
 
 def escape(words: str) -> str:
     """Words that Markdown shows as they are, on one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(words.split()))
+    return _SPECIAL.sub(r"\\\1", _BREAKS.sub(" ", words).strip())
 
 
 def scorecard_line(row: list[dict[str, Any]], week: str) -> str:
