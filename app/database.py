@@ -5,9 +5,11 @@ all. Commits are durable before `transaction` returns: SQLite runs in WAL mode w
 `synchronous=FULL`, PostgreSQL with `synchronous_commit=on`.
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,6 +20,8 @@ from app.errors import Busy
 
 SCHEMA_HEAD = "0001"
 BUSY_TIMEOUT_SECONDS = 5
+WAIT_MS = 1000 * BUSY_TIMEOUT_SECONDS
+_TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 
 
 def open_database(url: str) -> Engine:
@@ -27,15 +31,17 @@ def open_database(url: str) -> Engine:
     return create_engine(
         url,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={
             "connect_timeout": BUSY_TIMEOUT_SECONDS,
-            "options": "-c synchronous_commit=on -c timezone=utc",
+            "options": f"-c synchronous_commit=on -c timezone=utc -c lock_timeout={WAIT_MS}",
         },
     )
 
 
 def _open_sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    timeout = {"timeout": BUSY_TIMEOUT_SECONDS}
+    engine = create_engine(url, connect_args=timeout, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -59,10 +65,25 @@ def transaction(engine: Engine) -> Iterator[Session]:
     Raises Busy when the database is locked or cannot be reached.
     """
     try:
-        with Session(engine, expire_on_commit=False) as session, session.begin():
+        with _turn(engine), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
     except OperationalError as error:
         raise Busy(_busy_reason(error)) from error
+
+
+@contextmanager
+def _turn(engine: Engine) -> Iterator[None]:
+    # Threads that wait inside SQLite sleep and retry, so that some would starve; here they queue.
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    turn = _TURNS.setdefault(engine, threading.Lock())
+    if not turn.acquire(timeout=BUSY_TIMEOUT_SECONDS):
+        raise Busy("the database is busy with other writers; send the same request again")
+    try:
+        yield
+    finally:
+        turn.release()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,17 +44,18 @@ def criteria() -> Criteria:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str | None]:
+def postgres_server() -> Iterator[str | None]:
     """The URL of a PostgreSQL server started for this run, or None where none is installed."""
     folders = sorted(Path("/").glob(POSTGRES_HOMES))
     if not folders:
         yield None
         return
-    home = tmp_path_factory.mktemp("postgres")
-    server = _PostgresServer(folders[-1], home)
-    server.start()
-    yield server.url
-    server.stop()
+    # pytest's own folders are cleared by the next run, which may start before this one ends.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        server = _PostgresServer(folders[-1], Path(home))
+        server.start()
+        yield server.url
+        server.stop()
 
 
 class _PostgresServer:
@@ -71,8 +73,6 @@ class _PostgresServer:
     def start(self) -> None:
         if self._user is not None:
             user = pwd.getpwnam(self._user)
-            for folder in (self._home, *self._home.parents[:2]):
-                folder.chmod(0o755)
             os.chown(self._home, user.pw_uid, user.pw_gid)
         data = str(self._home / "data")
         self._run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync")

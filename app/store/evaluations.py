@@ -240,4 +240,7 @@ def _record_one(session: Session, row: Evaluation, values: Mapping[str, Any]) ->
         col(Evaluation.status) == "running",
         col(Evaluation.lease_token) == row.lease_token,
     )
-    return bool(session.execute(statement.values(**values)).rowcount)  # type: ignore[attr-defined]
+    done = session.execute(
+        statement.values(**values), execution_options={"synchronize_session": False}
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]

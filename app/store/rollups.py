@@ -33,7 +33,9 @@ def roll_up(session: Session, contributions: Iterable[Contribution]) -> None:
     for contribution in contributions:
         if contribution.evaluation.status in COUNTED:
             for key in _keys(contribution):
-                _add(changes.setdefault(key, _empty(key)), contribution)
+                if key not in changes:
+                    changes[key] = _empty(key)
+                _add(changes[key], contribution)
     if not changes:
         return
     exclude_others(session, "rollup")
