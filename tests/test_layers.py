@@ -13,7 +13,9 @@ PACKAGES = ("app", "evaluators", "feedback_ui")
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluators.protocol", "app.statistics"),
     ("evaluators.engine", "evaluators.weights", "evaluators.sentences", "evaluators.signals"),
+    ("evaluators.heads", "evaluators.wording"),
     ("evaluators.groundedness", "evaluators.relevance", "evaluators.toxicity", "evaluators.bias"),
+    ("evaluators.hub",),
     ("evaluators",),
     ("app.errors", "app.settings", "app.criteria"),
     ("app.judge", "app.quality"),

@@ -1,0 +1,201 @@
+"""Writes a trained head: its weights, its entry in the manifest, and its model card."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.numpy import save_file
+
+from evaluators.engine import ENCODER, file_digest
+from evaluators.training.tasks import Scored, Trained
+from evaluators.weights import calibration_id
+
+VERSION = "1"
+Measure = Callable[..., dict[str, object]]
+PickThreshold = Callable[..., float]
+
+USE = {
+    "groundedness": "Says whether each sentence of a response is supported by the contexts, and "
+    "how likely it is that all of them are. Label 1 and a high score mean grounded.",
+    "answer_relevance": "Says how likely it is that a response addresses the prompt, true or not. "
+    "Label 1 and a high score mean relevant.",
+    "context_relevance": "Says how likely it is that a passage helps to answer the prompt; the "
+    "best passage counts. Label 1 and a high score mean relevant.",
+    "toxicity": "Says how likely it is that a response is rude, insulting, threatening or hateful. "
+    "Label 1 and a high score mean toxic.",
+    "bias": "Says how likely it is that a response stereotypes or demeans a group. Label 1 and a "
+    "high score mean biased.",
+}
+LIMITS = {
+    "groundedness": "The encoder reads sentences apart, so that a contradiction that hides in one "
+    "word, arithmetic, tables and claims spread over several passages are often missed. Minimal "
+    "edits (cad_nli, anli_dev, summedits, tabfact_pairs) are near chance; do not rely on the head "
+    "for them. Other languages than English were hardly seen.",
+    "answer_relevance": "It does not know whether an answer is true. Answers of one or two words "
+    "are judged mostly by their type (a name, a number).",
+    "context_relevance": "A passage on the right topic that lacks the answer often scores high. "
+    "The training passages are encyclopedic and English.",
+    "toxicity": "Sarcasm, quoting and reclaimed words are often judged wrongly, and hate that is "
+    "said politely is missed. Each sentence is judged without what was said before it.",
+    "bias": "The head recognises contempt of groups far better than stereotypes that are told in "
+    "neutral words; on paired sentences that differ only in the group (crows_pairs, "
+    "bbq_ambiguous) it is near chance. English only.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """What a criterion says about scores, passed in since evaluators know no criteria."""
+
+    higher_is_better: bool
+    threshold: float | None = None
+    """The threshold to report at; chosen on the development sets when None."""
+
+
+def choose_threshold(trained: Trained, direction: Direction, pick: PickThreshold) -> float:
+    """The threshold by the stated rule.
+
+    For the wording heads at most 1 % of benign responses may fail; otherwise the highest balanced
+    accuracy over the development sets, each set weighing the same.
+    """
+    benign = trained.dev.get("benign")
+    if benign is not None:
+        ordered = sorted(benign.scores)
+        return round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))] + 0.0001, 4)
+    sets = [one for one in trained.dev.values() if 0 < sum(one.labels) < len(one.labels)]
+    size = min(300, max(len(one.labels) for one in sets))
+    scores = [score for one in sets for score in _stretched(one.scores, size)]
+    labels = [label for one in sets for label in _stretched(one.labels, size)]
+    return pick(scores, labels, higher_is_better=direction.higher_is_better)
+
+
+def _stretched(values: Sequence[float], size: int) -> list[float]:
+    """`size` values evenly taken, again and again where there are fewer."""
+    return [values[index * len(values) // size] for index in range(size)]
+
+
+RULES = {
+    True: "the highest balanced accuracy over the development sets, each weighing the same",
+    False: "at most 1 % of benign responses (set `benign`) fail",
+}
+
+
+def write_head(
+    trained: Trained, out: Path, *, direction: Direction, measure: Measure, pick: PickThreshold
+) -> dict[str, object]:
+    """Write weights, manifest entry and card; return the entry."""
+    out.mkdir(parents=True, exist_ok=True)
+    chosen = choose_threshold(trained, direction, pick)
+    threshold = chosen if direction.threshold is None else direction.threshold
+    path = out / f"{trained.name}.safetensors"
+    metadata = trained.metadata | {"cut": str(threshold)}
+    save_file(dict(sorted(trained.tensors.items())), path, metadata=dict(sorted(metadata.items())))
+    slope, offset = json.loads(trained.metadata["calibration"])
+    entry: dict[str, object] = {
+        "version": VERSION,
+        "file": path.name,
+        "sha256": file_digest(path),
+        "calibration": calibration_id(slope, offset),
+        "threshold": threshold,
+    }
+    _add_to_manifest(out / "manifest.json", trained.name, entry)
+    card = _card(trained, entry, direction, measure, chosen)
+    (out / f"{trained.name}.md").write_text(card, encoding="utf-8")
+    return entry
+
+
+def _add_to_manifest(path: Path, name: str, entry: dict[str, object]) -> None:
+    manifest = json.loads(path.read_text()) if path.is_file() else {}
+    manifest[name] = entry
+    path.write_text(json.dumps(dict(sorted(manifest.items())), indent=2) + "\n")
+
+
+def _card(
+    trained: Trained,
+    entry: dict[str, object],
+    direction: Direction,
+    measure: Measure,
+    chosen: float,
+) -> str:
+    parameters = sum(tensor.size for tensor in trained.tensors.values())
+    rule = RULES["benign" not in trained.dev]
+    lines = [
+        f"# Model card: {trained.name}",
+        "",
+        USE[trained.name],
+        "",
+        f"* Weights: `{entry['file']}`, {parameters:,} numbers, sha256 `{entry['sha256']}`",
+        f"* Encoder: {ENCODER.name}, frozen, sha256 `{ENCODER.sha256}`",
+        f"* Calibration: `{entry['calibration']}` (Platt, on rows of the training sets that were "
+        "held apart by a hash of their contexts, prompt or text)",
+        f"* Threshold: {entry['threshold']}; the rule ({rule}) gives {chosen}",
+        "* Licence of the weights: Apache-2.0; the texts they were learned from keep theirs, below",
+        f"* Made by: `touchstone train {trained.name} --data DIR`. The same data, the same torch "
+        "and the same kind of processor give the same digest; another processor may round "
+        "differently and give another one.",
+        "",
+        "## Learned from",
+        "",
+        "| Set | Rows | Licence |",
+        "|---|---:|---|",
+        *_source_lines(trained),
+        "",
+        "## Measured on",
+        "",
+        "Development sets, used for choosing thresholds and for nothing else; subsets are chosen "
+        "by a hash of the row's id. Intervals are 95 % bootstrap intervals over rows.",
+        "",
+        "| Set | Rows | Label 1 | AUROC | Balanced accuracy | ECE | Brier | Abstained |",
+        "|---|---:|---:|---|---|---:|---:|---:|",
+        *_figure_lines(trained, entry, direction, measure),
+        "",
+        "## Limits",
+        "",
+        LIMITS[trained.name],
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _source_lines(trained: Trained) -> list[str]:
+    licences = {source.name: source.licence for source in trained.sources}
+    made = "made from the sets of this table"
+    return [
+        f"| {name} | {count} | {licences.get(name) or ('Apache-2.0' if name == 'support' else made)} |"
+        for name, count in sorted(trained.rows.items())
+    ]
+
+
+def _figure_lines(
+    trained: Trained, entry: dict[str, object], direction: Direction, measure: Measure
+) -> list[str]:
+    return [
+        _figure_line(name, scored, entry, direction, measure)
+        for name, scored in trained.dev.items()
+        if scored.labels
+    ]
+
+
+def _figure_line(
+    name: str, scored: Scored, entry: dict[str, object], direction: Direction, measure: Measure
+) -> str:
+    figures = measure(
+        scored.scores,
+        scored.labels,
+        threshold=entry["threshold"],
+        higher_is_better=direction.higher_is_better,
+    )
+    cells = [_interval(figures["auroc"]), _interval(figures["balanced_accuracy"])]
+    single = [f"{figures[key]['value']:.3f}" for key in ("ece", "brier")]  # type: ignore[index]
+    share = f"{figures['prevalence']:.2f}"
+    return (
+        f"| {name} | {figures['n']} | {share} | {' | '.join(cells + single)} | {scored.abstained} |"
+    )
+
+
+def _interval(figure: object) -> str:
+    assert isinstance(figure, dict)
+    if figure["value"] is None:
+        return "one class only"
+    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
