@@ -17,6 +17,7 @@ TOO_DEEP = "(nested too deeply)"
 MAX_INT64 = 2**63 - 1
 MIN_INT64 = -(2**63)
 MAX_INT32 = 2**31 - 1
+LARGEST_EXACT_FLOAT = 1e16
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -35,7 +36,7 @@ def clean_value(value: Any, depth: int = 0) -> Any:
     if isinstance(value, int):
         return value if MIN_INT64 <= value <= MAX_INT64 else str(value)
     if isinstance(value, float):
-        return value if math.isfinite(value) else name_of_non_finite(value)
+        return clean_float(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     # Values inside events and links begin some levels down.
@@ -46,11 +47,16 @@ def clean_value(value: Any, depth: int = 0) -> Any:
     return [clean_value(item, depth + 1) for item in value]
 
 
-def name_of_non_finite(value: float) -> str:
-    """What OTLP's JSON form calls a float that JSON has no number for."""
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
+def clean_float(value: float) -> float | int | str:
+    """The float, or what says the same where JSON or a database would lose it.
+
+    PostgreSQL's `jsonb` writes large floats out as integers, of which only those of 64 bits fit.
+    """
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if abs(value) < LARGEST_EXACT_FLOAT:
+        return value
+    return int(value) if MIN_INT64 <= value < MAX_INT64 else repr(value)
 
 
 def clean_ns(value: int) -> int:

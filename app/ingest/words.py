@@ -148,7 +148,7 @@ def _role(name: Any) -> str:
 def _message(item: dict[str, Any]) -> Message | None:
     """The message that a dictionary is or wraps."""
     inner = _unwrapped(item)
-    if inner.get("type") in _RESULT_PARTS:
+    if _type_of(inner) in _RESULT_PARTS:
         return Message("tool", None, tuple(tool_texts(inner)))
     role = _role(inner.get("role")) or _role(inner.get("type")) or _role(_class_name(item))
     content = next((inner[key] for key in ("parts", "content", "contents") if key in inner), None)
@@ -197,7 +197,7 @@ def content_texts(content: Any) -> list[str]:
 
 
 def _is_part(part: Any) -> bool:
-    return isinstance(part, dict) and part.get("type") in _TEXT_PARTS | _RESULT_PARTS
+    return isinstance(part, dict) and _type_of(part) in _TEXT_PARTS | _RESULT_PARTS
 
 
 def _texts_of_part(part: Any) -> list[str]:
@@ -205,7 +205,7 @@ def _texts_of_part(part: Any) -> list[str]:
         return [visible(part)]
     if not isinstance(part, dict) or part.get("thought") is True:
         return []
-    if part.get("type") not in _TEXT_PARTS and part.get("type") is not None:
+    if _type_of(part) not in _TEXT_PARTS and part.get("type") is not None:
         return []
     for key in ("text", "content", "refusal"):
         text = part.get(key)
@@ -216,10 +216,15 @@ def _texts_of_part(part: Any) -> list[str]:
     return []
 
 
+def _type_of(part: dict[str, Any]) -> str:
+    name = part.get("type")
+    return name if isinstance(name, str) else ""
+
+
 def _results(content: Any) -> Iterator[str]:
     parts = parsed(content)
     for part in parts if isinstance(parts, list) else []:
-        if isinstance(part, dict) and part.get("type") in _RESULT_PARTS:
+        if isinstance(part, dict) and _type_of(part) in _RESULT_PARTS:
             yield from tool_texts(part)
 
 

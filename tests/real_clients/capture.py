@@ -18,6 +18,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -325,6 +326,7 @@ def mlflow(url: str, openai_url: str) -> dict[str, Any]:
         OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{url}/v1/traces",
         OTEL_EXPORTER_OTLP_TRACES_PROTOCOL="http/protobuf",
         MLFLOW_TRACKING_URI="http://127.0.0.1:9",
+        OTEL_BSP_SCHEDULE_DELAY="100",
     )
     import mlflow as client
 
@@ -343,6 +345,7 @@ def mlflow(url: str, openai_url: str) -> dict[str, Any]:
 
     answer(QUESTION)
     client.flush_trace_async_logging()
+    time.sleep(2)
     return {**WORDS, "contexts": DOCUMENTS, "client": "mlflow-tracing"}
 
 

@@ -21,6 +21,7 @@ from app.ingest.dialects.pydantic_ai import logfire, pydantic_ai, pydantic_ai_re
 from app.ingest.dialects.trulens import trulens, trulens_calls
 from app.ingest.dialects.vercel import vercel
 from app.ingest.pieces import FIELDS, SEGMENT, Dialect, Piece
+from app.ingest.values import clean_text, clean_value
 from app.tables import LogRecord, Span
 
 DIALECTS: tuple[Dialect, ...] = (
@@ -111,9 +112,12 @@ def read_span(span: Span, logs: Sequence[LogRecord]) -> Found:
     for name, piece in _pieces(span, logs):
         if piece.value is None or piece.value == []:
             continue
-        finding = Finding(piece.value, name, piece.attribute, span.span_id, piece.certain)
+        # JSON inside strings can hold what no database stores, also in a span that is clean.
+        value, attribute = clean_value(piece.value), clean_text(piece.attribute)
+        finding = Finding(value, name, attribute, span.span_id, piece.certain)
         if piece.field.startswith(SEGMENT):
-            _keep_segment(found.segments, piece.field.removeprefix(SEGMENT), finding)
+            key = clean_text(piece.field.removeprefix(SEGMENT))
+            _keep_segment(found.segments, key, finding)
         elif piece.field in FIELDS and _is_better(finding, found.fields.get(piece.field)):
             found.fields[piece.field] = finding
     return found

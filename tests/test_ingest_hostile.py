@@ -1,0 +1,101 @@
+"""Hostile values become the same rows on every database, and the words in them are still found."""
+
+import json
+from typing import Any
+
+from sqlalchemy import Engine
+
+from app.database import reading, transaction
+from app.ingest.assemble import assemble_trace
+from app.ingest.logs import decode_logs
+from app.ingest.otlp import decode_traces
+from app.store.interactions import interactions_of_trace, save_interactions
+from app.store.spans import logs_of, spans_of, store_logs, store_spans
+from tests.builders import WEDNESDAY
+
+JSON = "application/json"
+TRACE_ID, SPAN_ID = "ab" * 16, "cd" * 8
+MESSAGES = [{"role": "assistant", "parts": [{"type": "text", "content": "a\x00b \ud83d c\u202e"}]}]
+VALUES: dict[str, Any] = {
+    "nul": {"stringValue": "a\x00b"},
+    "surrogate": {"stringValue": "\ud800"},
+    "nan": {"doubleValue": "NaN"},
+    "infinite": {"doubleValue": "-Infinity"},
+    "small": {"doubleValue": 5e-324},
+    "large": {"doubleValue": 1.7976931348623157e308},
+    "sum": {"doubleValue": 0.1 + 0.2},
+    "round": {"doubleValue": 1e16},
+    "rounder": {"doubleValue": -1.2345e22},
+    "whole": {"doubleValue": 3.0},
+    "negative zero": {"doubleValue": -0.0},
+    "int64": {"intValue": str(2**63 - 1)},
+    "uint64": {"intValue": str(2**64 - 1)},
+    "marks": {"stringValue": "e" + "\u0301" * 10_000},
+    "direction": {"stringValue": "\u202eevil"},
+    "": {"stringValue": ""},
+    "__proto__": {"kvlistValue": {"values": [{"key": "\x00", "value": {"bytesValue": "AA=="}}]}},
+    "gen_ai.input.messages": {"stringValue": '[{"role":"user","content":"When?\\u0000"}]'},
+    "gen_ai.output.messages": {"stringValue": json.dumps(MESSAGES)},
+}
+
+
+def a_request() -> bytes:
+    attributes = [{"key": key, "value": value} for key, value in VALUES.items()]
+    span = {
+        "traceId": TRACE_ID,
+        "spanId": SPAN_ID,
+        "name": "\x00\udfff",
+        "kind": 2**33,
+        "startTimeUnixNano": str(2**64 - 1),
+        "endTimeUnixNano": str(2**63 - 1),
+        "status": {"code": 2, "message": "\ud800"},
+        "attributes": attributes,
+        "events": [{"name": "\x00", "timeUnixNano": str(2**64 - 1), "attributes": attributes}],
+    }
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "shop\x00"}}]}
+    scopes = [{"scope": {"name": "\ud800"}, "spans": [span]}]
+    return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": scopes}]}).encode()
+
+
+def test_a_hostile_span_is_stored_and_read_back_equal(engine: Engine) -> None:
+    decoded = decode_traces(a_request(), JSON, project="default", now=WEDNESDAY)
+    expected = [row.model_dump() for row in decoded.rows]
+    with transaction(engine) as session:
+        store_spans(session, decoded.rows, now=WEDNESDAY)
+    with reading(engine) as session:
+        stored = [row.model_dump() for row in spans_of(session, "default", TRACE_ID)]
+    assert stored == expected
+    assert (stored[0]["start_ns"], stored[0]["end_ns"]) == (0, 2**63 - 1)
+    assert stored[0]["attributes"]["uint64"] == str(2**64 - 1)
+    assert stored[0]["attributes"]["nan"] == "NaN"
+    assert stored[0]["attributes"]["rounder"] == "-1.2345e+22"
+
+
+def test_words_with_hostile_characters_become_interactions(engine: Engine) -> None:
+    spans = decode_traces(a_request(), JSON, project="default", now=WEDNESDAY).rows
+    rows = assemble_trace(spans, [], now=WEDNESDAY)
+    with transaction(engine) as session:
+        save_interactions(session, rows, specs=[], now=WEDNESDAY)
+    with reading(engine) as session:
+        (row,) = interactions_of_trace(session, "default", TRACE_ID)
+    assert row.prompt == "When?\ufffd"
+    assert row.response == "a\ufffdb \ufffd c\u202e"
+    assert row.application == "shop\ufffd"
+    assert row.started_at == WEDNESDAY
+
+
+def test_a_hostile_log_record_is_stored_and_read_back_equal(engine: Engine) -> None:
+    record = {
+        "traceId": TRACE_ID,
+        "spanId": SPAN_ID,
+        "timeUnixNano": str(2**64 - 1),
+        "eventName": "\x00",
+        "body": {"kvlistValue": {"values": [{"key": k, "value": v} for k, v in VALUES.items()]}},
+    }
+    body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}).encode()
+    decoded = decode_logs(body, JSON, project="default", now=WEDNESDAY)
+    expected = [row.model_dump() for row in decoded.rows]
+    with transaction(engine) as session:
+        store_logs(session, decoded.rows, now=WEDNESDAY)
+    with reading(engine) as session:
+        assert [row.model_dump() for row in logs_of(session, "default", TRACE_ID)] == expected
