@@ -70,20 +70,23 @@ def issue_report(
 
     Raises NotFound where the week has no interaction, naming the weeks that have.
     """
-    zone = settings.time_zone
-    week_bounds(week, zone)
-    with transaction(open_database(settings.database_url)) as session:
-        _check(session, project, application, week, zone)
-        report = build_report(
-            session,
-            project=project,
-            criteria=read_criteria(),
-            week=week,
-            application=application,
-            now=now,
-            time_zone=zone,
-        )
-        return save_report(session, report, now=now).body
+    week_bounds(week, settings.time_zone)
+    engine = open_database(settings.database_url)
+    try:
+        with transaction(engine) as session:
+            _check(session, project, application, week, settings.time_zone)
+            report = build_report(
+                session,
+                project=project,
+                criteria=read_criteria(),
+                week=week,
+                application=application,
+                now=now,
+                time_zone=settings.time_zone,
+            )
+            return save_report(session, report, now=now).body
+    finally:
+        engine.dispose()
 
 
 def _formats(text: str) -> list[str]:
