@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from app.database import open_database, reading, transaction
 from app.settings import read_settings
@@ -61,7 +61,9 @@ def list_(
     if as_json:
         typer.echo(json.dumps([_as_json(key, now) for key in keys], indent=2))
         return
-    table = Table("id", "name", "project", "scopes", "state", "created")
+    table = Table(
+        Column("id", min_width=16, no_wrap=True), "name", "project", "scopes", "state", "created"
+    )
     for key in keys:
         created = f"{key.created_at:%Y-%m-%d %H:%M}"
         scopes = " ".join(key.scopes)
