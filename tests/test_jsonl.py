@@ -102,7 +102,7 @@ def test_an_id_may_be_a_number() -> None:
         ({"response": "x", "prompt": ["a"]}, "'prompt' must be a text, not a list"),
         ({"response": "x", "contexts": "one"}, "'contexts' must be a list of texts"),
         ({"response": "x", "contexts": ["a", 1]}, "'contexts' entry 1 must be a text"),
-        ({"response": "x", "contexts": [""] * (MAX_CONTEXTS + 1)}, "more than 1000 entries"),
+        ({"response": "x", "contexts": [""] * (MAX_CONTEXTS + 1)}, "more than 10000 entries"),
         ({"response": "x" * (MAX_TEXT + 1)}, "1000001 characters; the limit is 1000000"),
         ({"response": "x", "segments": ["a"]}, "'segments' must be an object"),
         ({"response": "x", "segments": {"a": []}}, "segment 'a' must be a text"),

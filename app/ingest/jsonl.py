@@ -27,7 +27,7 @@ from evaluators.protocol import Sample
 CONVENTION = "json-lines"
 MAX_TEXT = 1_000_000
 MAX_NAME = 500
-MAX_CONTEXTS = 1_000
+MAX_CONTEXTS = 10_000
 MAX_SEGMENTS = 100
 _BAD_BYTES = re.compile("[\udc80-\udcff]")
 
