@@ -13,10 +13,10 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlmodel import Session, SQLModel
 
-from app.errors import Busy
+from app.errors import Busy, SetupError
 
 SCHEMA_HEAD = "0001"
 BUSY_TIMEOUT_SECONDS = 5
@@ -67,8 +67,8 @@ def transaction(engine: Engine) -> Iterator[Session]:
     try:
         with _turn(engine), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
-    except OperationalError as error:
-        raise Busy(_busy_reason(error)) from error
+    except (OperationalError, ProgrammingError) as error:
+        raise _meaning(error) from error
 
 
 @contextmanager
@@ -94,8 +94,8 @@ def reading(engine: Engine) -> Iterator[Session]:
             quiet = connection.execution_options(touchstone_writes=False)
             with Session(quiet, expire_on_commit=False) as session:
                 yield session
-    except OperationalError as error:
-        raise Busy(_busy_reason(error)) from error
+    except (OperationalError, ProgrammingError) as error:
+        raise _meaning(error) from error
 
 
 def is_sqlite(session: Session) -> bool:
@@ -156,7 +156,12 @@ def ping(engine: Engine) -> None:
         session.execute(text("SELECT 1"))
 
 
-def _busy_reason(error: OperationalError) -> str:
-    if "locked" in str(error.orig) or "busy" in str(error.orig):
-        return "the database is busy with another writer; send the same request again"
-    return "the database cannot be reached or cannot write; send the same request again"
+def _meaning(error: DBAPIError) -> Exception:
+    words = str(error.orig).lower()
+    if "no such table" in words or ("relation" in words and "does not exist" in words):
+        return SetupError("the database has no tables yet; run `touchstone migrate` first")
+    if isinstance(error, ProgrammingError):
+        return error
+    if "locked" in words or "busy" in words or "lock timeout" in words:
+        return Busy("the database is busy with another writer; send the same request again")
+    return Busy("the database cannot be reached or cannot write; send the same request again")

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("app", "evaluators", "feedback_ui")
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("evaluators.protocol", "app.statistics"),
-    ("evaluators.engine", "evaluators.weights", "evaluators.sentences", "evaluators.signals"),
-    ("evaluators.heads", "evaluators.wording"),
+    ("evaluators.protocol", "evaluators.sentences", "evaluators.signals", "app.statistics"),
+    ("evaluators.engine", "evaluators.heads", "evaluators.weights", "evaluators.wording"),
     ("evaluators.groundedness", "evaluators.relevance", "evaluators.toxicity", "evaluators.bias"),
     ("evaluators.hub",),
-    ("evaluators",),
+    ("evaluators", "evaluators.training"),
     ("app.errors", "app.settings", "app.criteria"),
     ("app.judge", "app.quality"),
     ("app.tables",),
-    ("app.database", "app.migrate"),
+    ("app.database", "app.migrate", "app.migrations"),
     ("app.store",),
     ("app.ingest", "app.reports"),
     ("app.requests", "app.answers"),
@@ -31,9 +31,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("app.__main__",),
 )
 BANNED_NAMES = {"utils.py", "helpers.py", "common.py", "models.py", "misc.py"}
-MAY_LOAD_LAZILY = {"load", "_load"}
 
 
+@cache
 def modules() -> list[Path]:
     return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
@@ -50,7 +50,7 @@ def layer_of(module: str) -> int:
         for name in names
         if module == name or module.startswith(f"{name}.")
     ]
-    return max(found)[1] if found else -1
+    return max(found)[1] if found else 0
 
 
 def imports_of(tree: ast.AST) -> Iterator[str]:
@@ -62,9 +62,13 @@ def imports_of(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+@cache
+def known() -> set[str]:
+    return {name_of(path) for path in modules()}
+
+
 def ours(names: Iterator[str]) -> set[str]:
-    known = {name_of(path) for path in modules()}
-    return {name for name in names if name in known}
+    return {name for name in names if name in known()}
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
@@ -89,6 +93,18 @@ def test_evaluators_know_nothing_of_the_app() -> None:
     for path in sorted((ROOT / "evaluators").rglob("*.py")):
         names = set(imports_of(ast.parse(path.read_text())))
         assert not any(name.startswith(("app", "feedback_ui")) for name in names), path
+
+
+def test_every_module_of_the_app_has_its_layer() -> None:
+    named = {name for names in LAYERS for name in names}
+    for path in modules():
+        module = name_of(path)
+        parents = {module.rsplit(".", n)[0] for n in range(module.count(".") + 1)}
+        assert (
+            module in {"app", *PACKAGES}
+            or parents & (named - {"evaluators"})
+            or (module.startswith("evaluators."))
+        ), f"give {module} a place in LAYERS"
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)

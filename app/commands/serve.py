@@ -116,4 +116,4 @@ def _greet(engine: Engine, settings: Settings, port: int) -> None:
     if settings.open_access:
         print("Open access: keys and sign-in are off, on loopback only.", flush=True)
     elif token is not None:
-        print(f"First start: sign in once as admin at {address}/sign-in?token={token}", flush=True)
+        print(f"First start: sign in once as admin at {address}/sign-in?link={token}", flush=True)

@@ -1,0 +1,70 @@
+"""The database: durable, honest about being busy, and clear about a missing schema."""
+
+import threading
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from app.database import open_database, reading, transaction
+from app.errors import Busy, SetupError
+from app.tables import Heartbeat
+
+
+def beat(engine: Engine, name: str, now: datetime) -> None:
+    with transaction(engine) as session:
+        session.add(Heartbeat(worker=name, seen_at=now, evaluators=[]))
+
+
+def test_every_connection_waits_for_the_disk(engine: Engine) -> None:
+    with reading(engine) as session:
+        if engine.dialect.name == "sqlite":
+            assert session.connection().scalar(text("PRAGMA synchronous")) == 2
+            assert session.connection().scalar(text("PRAGMA journal_mode")) == "wal"
+        else:
+            assert session.connection().scalar(text("SHOW synchronous_commit")) == "on"
+
+
+def test_a_transaction_that_raises_leaves_nothing(engine: Engine, now: datetime) -> None:
+    def interrupted() -> None:
+        with transaction(engine) as session:
+            session.add(Heartbeat(worker="w", seen_at=now, evaluators=[]))
+            session.flush()
+            raise KeyError("half-way")
+
+    with pytest.raises(KeyError):
+        interrupted()
+    with reading(engine) as session:
+        assert session.get(Heartbeat, "w") is None
+
+
+def test_many_threads_write_and_none_is_turned_away(engine: Engine, now: datetime) -> None:
+    threads = [threading.Thread(target=beat, args=(engine, f"w{n}", now)) for n in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with reading(engine) as session:
+        assert session.connection().scalar(text("SELECT count(*) FROM heartbeat")) == 40
+
+
+def test_a_database_without_tables_says_what_to_do(tmp_path: Path, now: datetime) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/empty.db")
+    with pytest.raises(SetupError, match="touchstone migrate"):
+        beat(engine, "w", now)
+    engine.dispose()
+
+
+def test_a_database_that_cannot_be_reached_is_busy_not_broken(now: datetime) -> None:
+    engine = open_database("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    with pytest.raises(Busy, match="cannot be reached"):
+        beat(engine, "w", now)
+
+
+def test_times_come_back_in_utc(engine: Engine, now: datetime) -> None:
+    beat(engine, "w", datetime.fromisoformat("2026-11-18T14:00:00+02:00"))
+    with reading(engine) as session:
+        row = session.get(Heartbeat, "w")
+        assert row is not None
+        assert (row.seen_at, row.seen_at.utcoffset()) == (now, now.utcoffset())
