@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import insert
 from sqlmodel import Session
 
 from app.reports.weeks import week_bounds
@@ -23,6 +24,19 @@ HIGHER_IS_BETTER = ("groundedness", "answer_relevance", "context_relevance")
 QUESTION = "When do I get my money back?"
 ANSWER = "Refunds are quick. You get it within 24 hours after we have the goods."
 PASSAGE = "Refunds are issued within 5 to 7 working days. Keep the receipt."
+
+EVIDENCE = [
+    {"start": 0, "end": 18, "score": 0.9, "kind": "supported", "context": None},
+    {
+        "start": 19,
+        "end": len(ANSWER),
+        "score": 0.1,
+        "kind": "unsupported",
+        "context": 0,
+        "context_start": 0,
+        "context_end": 46,
+    },
+]
 
 
 @dataclass(frozen=True)
@@ -44,20 +58,19 @@ def write_weeks(
 ) -> list[Interaction]:
     """Write the weeks; failures come as evenly as the rates allow, so that tests do not gamble."""
     rng = random.Random(seed)
-    written = []
+    written: list[Interaction] = []
     for week, plan in plans.items():
-        for interaction, evaluations in _week(week, plan, rng, zone):
-            session.add(interaction)
-            session.flush()
-            session.add_all(evaluations)
-            written.append(interaction)
-    session.flush()
+        rows = list(_week(week, plan, rng, zone))
+        evaluations = [row for _, each in rows for row in each]
+        session.execute(insert(Interaction), [interaction.model_dump() for interaction, _ in rows])
+        session.execute(insert(Evaluation), evaluations)
+        written += [interaction for interaction, _ in rows]
     return written
 
 
 def _week(
     week: str, plan: Plan, rng: random.Random, zone: str
-) -> Iterator[tuple[Interaction, list[Evaluation]]]:
+) -> Iterator[tuple[Interaction, list[dict[str, Any]]]]:
     from_at, _ = week_bounds(week, zone)
     owed: dict[tuple[str, float], float] = {}
     for number in range(plan.n):
@@ -93,23 +106,26 @@ def _evaluation(
     known: Mapping[str, str],
     owed: dict[tuple[str, float], float],
     at: datetime,
-) -> Evaluation:
-    row = Evaluation(
-        project=interaction.project,
-        interaction_id=interaction.id,
-        criterion=criterion,
-        evaluator=f"{criterion}-words",
-        version=plan.version,
-        input_hash=interaction.content_hash,
-        status=plan.status,
-        weights_digest="ab" * 32,
-        calibration="platt-1",
-        created_at=at,
-    )
+) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "project": interaction.project,
+        "interaction_id": interaction.id,
+        "criterion": criterion,
+        "evaluator": f"{criterion}-words",
+        "version": plan.version,
+        "input_hash": interaction.content_hash,
+        "status": plan.status,
+        "attempts": 1,
+        "weights_digest": "ab" * 32,
+        "calibration": "platt-1",
+        "created_at": at,
+        "evidence": [],
+        **dict.fromkeys(("score", "label", "passed", "threshold", "explanation")),
+    }
     if plan.abstains(criterion, known):
-        row.status, row.explanation = "abstained", "Not judged: there are no contexts."
-    if row.status == "scored":
-        _score(row, _is_due(criterion, plan.rate(criterion, known), owed))
+        row |= {"status": "abstained", "explanation": "Not judged: there are no contexts."}
+    if row["status"] == "scored":
+        row |= _verdict(criterion, _is_due(criterion, plan.rate(criterion, known), owed))
     return row
 
 
@@ -119,20 +135,12 @@ def _is_due(criterion: str, rate: float, owed: dict[tuple[str, float], float]) -
     return due >= 1
 
 
-def _score(row: Evaluation, fails: bool) -> None:
-    row.passed, row.threshold = not fails, 0.5
-    row.score = 0.2 if fails == (row.criterion in HIGHER_IS_BETTER) else 0.9
-    row.label = "failing" if fails else "passing"
-    if fails and row.criterion == "groundedness":
-        row.evidence = [
-            {"start": 0, "end": 18, "score": 0.9, "kind": "supported", "context": None},
-            {
-                "start": 19,
-                "end": len(ANSWER),
-                "score": 0.1,
-                "kind": "unsupported",
-                "context": 0,
-                "context_start": 0,
-                "context_end": 46,
-            },
-        ]
+def _verdict(criterion: str, fails: bool) -> dict[str, Any]:
+    is_low = fails == (criterion in HIGHER_IS_BETTER)
+    return {
+        "passed": not fails,
+        "threshold": 0.5,
+        "score": 0.2 if is_low else 0.9,
+        "label": "failing" if fails else "passing",
+        "evidence": EVIDENCE if fails and criterion == "groundedness" else [],
+    }
