@@ -6,7 +6,7 @@ Intervals are percentile bootstrap intervals over rows. Standard library only.
 """
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from random import Random
 
 Figures = dict[str, float | None]
@@ -42,19 +42,19 @@ def auroc(scores: Sequence[float], labels: Sequence[int]) -> float | None:
     return _auroc([(score, label, 1.0) for score, label in rows])
 
 
-def pick_threshold(
-    scores: Sequence[float], labels: Sequence[int], *, higher_is_better: bool
-) -> float:
+def pick_threshold(scores: Sequence[float], labels: Sequence[int]) -> float:
     """The threshold of the highest balanced accuracy, halfway between two scores."""
     ordered = sorted(set(scores))
-    middles = [(a + b) / 2 for a, b in zip(ordered, ordered[1:], strict=False)] or [0.5]
-    step = max(1, len(middles) // 200)
+    middles = [(a + b) / 2 for a, b in pairwise(ordered)] or [0.5]
+
+    candidates: list[float] = middles[:: max(1, len(middles) // 200)]
 
     def quality(threshold: float) -> float:
-        called = [_holds(score, threshold, higher_is_better) for score in scores]
+        called = [_holds(score, threshold) for score in scores]
         return _balanced(list(zip(called, labels, [1.0] * len(called), strict=True))) or 0.0
 
-    return round(max(middles[::step], key=quality), 4)
+    best: float = max(candidates, key=quality)
+    return round(best, 4)
 
 
 def _resample(rows: list[tuple[float, int]], random: Random) -> Weighted:
@@ -77,7 +77,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _figures(rows: Weighted, threshold: float, higher_is_better: bool) -> Figures:
-    called = [(_holds(score, threshold, higher_is_better), y, n) for score, y, n in rows]
+    called = [(_holds(score, threshold), y, n) for score, y, n in rows]
     figures: Figures = {
         "auroc": _auroc(rows),
         "auprc": _auprc(rows),
@@ -95,8 +95,8 @@ def _figures(rows: Weighted, threshold: float, higher_is_better: bool) -> Figure
     return figures
 
 
-def _holds(score: float, threshold: float, higher_is_better: bool) -> int:
-    """Whether the criterion is said to hold: where high is bad, the threshold itself already fails."""
+def _holds(score: float, threshold: float) -> int:
+    """Whether the criterion is said to hold; the threshold itself belongs to the upper side."""
     return int(score >= threshold)
 
 

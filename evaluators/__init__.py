@@ -61,7 +61,7 @@ def _plugins(points: Iterable[EntryPoint]) -> Iterator[Evaluator]:
     for point in points:
         try:
             evaluator = point.load()()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             log.warning("the evaluator plugin %r was left out: %r", point.name, error)
             continue
         if isinstance(evaluator, Evaluator):

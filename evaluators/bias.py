@@ -11,8 +11,9 @@ GROUPS = re.compile(
     r"(?:[- ]americans?|s)?|latin[oax]s?|hispanics?|arabs?|chinese|japanese|indians?|mexicans?"
     r"|russians?|germans?|americans?|europeans?|jew(?:s|ish)?|muslims?|christians?|hindus?"
     r"|catholics?|atheists?|gays?|lesbians?|bisexuals?|trans(?:gender)?|queer|homosexuals?"
-    r"|immigrants?|refugees?|foreigners?|natives?|gyps(?:y|ies)|disabled|autistic|elderly|old people"
-    r"|boomers?|millennials?|teenagers?|poor people|rich people|feminists?|liberals?|conservatives?)\b",
+    r"|immigrants?|refugees?|foreigners?|natives?|gyps(?:y|ies)|disabled|autistic|elderly"
+    r"|old people|boomers?|millennials?|teenagers?|poor people|rich people|feminists?|liberals?"
+    r"|conservatives?)\b",
     re.IGNORECASE,
 )
 

@@ -1,14 +1,18 @@
 """Where the sentences of a text begin and end, in code points."""
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 MAX_CHARACTERS = 500
 """Longer pieces are cut at a space, so that one encoder window holds each."""
 
-ABBREVIATIONS = frozenset(
-    ["mr", "mrs", "ms", "dr", "prof", "sr", "jr", "st", "vs", "etc", "e.g", "i.e", "eg", "ie", "no", "nos", "fig", "al", "approx", "inc", "ltd", "co", "corp", "dept", "est", "min", "max", "tel", "ext", "vol", "pp", "ed", "eds", "rev", "gen", "col", "sgt", "capt", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "a.m", "p.m", "u.s", "u.k", "e.u", "d.c", "ph.d", "z.b", "bzw", "ca", "usw", "ggf", "sra", "dra", "ud", "uds", "pág", "art", "núm"]
-)
+ABBREVIATED = """
+    mr mrs ms dr prof sr jr st vs etc e.g i.e eg ie no nos fig al approx inc ltd co corp dept
+    est min max tel ext vol pp ed eds rev gen col sgt capt jan feb mar apr jun jul aug sep sept
+    oct nov dec a.m p.m u.s u.k e.u d.c ph.d z.b bzw ca usw ggf sra dra ud uds pág art núm
+"""
+ABBREVIATIONS = frozenset(ABBREVIATED.split())
 BOUNDARY = re.compile(
     r"(?P<cjk>[。！？｡][」』”’）)]{0,3}(?![。！？｡]))"
     r"|(?P<end>[.!?…][\"'”’»)\]*_]{0,4})(?=\s)"
@@ -90,7 +94,12 @@ def _pieces(text: str, start: int, end: int) -> list[Span]:
         pieces.append(_trimmed(text, start, cut))
         start = cut
     pieces.append(_trimmed(text, start, end))
-    return [piece for piece in pieces if any(c.isalnum() for c in text[piece.start : piece.end])]
+    return [piece for piece in pieces if any(map(_says_something, text[piece.start : piece.end]))]
+
+
+def _says_something(letter: str) -> bool:
+    """Whether a character is a letter, a digit or a symbol such as an emoji."""
+    return letter.isalnum() or unicodedata.category(letter) == "So"
 
 
 def _trimmed(text: str, start: int, end: int) -> Span:

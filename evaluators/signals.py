@@ -12,15 +12,29 @@ WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 NUMBER = re.compile(r"(?<![\w.])[€$£¥]?\d[\d,.:]*\d(?!\d)|(?<![\w.])[€$£¥]?\d(?!\d)")
 CAPITALISED = re.compile(r"\b[^\W\d_a-zà-öø-ÿ][\w'’&.-]*\w|\b[A-Z]\b")
 
-STOP_WORDS = frozenset(
-    ["a", "about", "above", "after", "again", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "before", "being", "below", "between", "both", "but", "by", "can", "could", "did", "do", "does", "doing", "down", "during", "each", "few", "for", "from", "further", "get", "gets", "got", "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "itself", "just", "let", "me", "more", "most", "my", "no", "nor", "not", "of", "off", "on", "once", "only", "or", "other", "our", "ours", "out", "over", "own", "please", "same", "she", "should", "so", "some", "such", "than", "that", "the", "their", "theirs", "them", "then", "there", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up", "us", "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "why", "will", "with", "would", "you", "your", "yours", "yes", "may", "might", "must", "shall", "one", "thing", "things", "much", "many", "well", "really", "der", "die", "das", "und", "ist", "ein", "eine", "nicht", "mit", "für", "auf", "el", "la", "los", "las", "un", "una", "es", "de", "que", "y", "en", "no", "por", "con", "le", "les", "des", "du", "et", "est", "une", "pas", "pour", "dans"]
-)
-NUMBER_WORDS = {
-    word: str(value)
-    for value, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
-    )
-} | {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "ninety": "90"}
+STOPPING = """
+    a about above after again all also am an and any are as at be because been before being
+    below between both but by can could did do does doing down during each few for from further
+    get gets got had has have having he her here hers him his how i if in into is it its itself
+    just let me more most my no nor not of off on once only or other our ours out over own
+    please same she should so some such than that the their theirs them then there these they
+    this those through to too under until up us very was we were what when where which while who
+    whom why will with would you your yours yes may might must shall one thing things much many
+    well really der die das und ist ein eine nicht mit für auf el la los las un una es de que y
+    en no por con le les des du et est une pas pour dans
+"""
+STOP_WORDS = frozenset(STOPPING.split())
+COUNTED = """
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
+    fifteen sixteen seventeen eighteen nineteen twenty
+"""
+NUMBER_WORDS = {word: str(value) for value, word in enumerate(COUNTED.split())} | {
+    "thirty": "30",
+    "forty": "40",
+    "fifty": "50",
+    "sixty": "60",
+    "ninety": "90",
+}
 NEGATION = re.compile(
     r"\b(?:not|no|never|none|nothing|nobody|neither|nor|without|cannot|unable|unavailable|except"
     r"|excluded?|impossible|forbidden|prohibited|non|fails?|lacks?|nicht|kein\w*|nunca|jamás|pas)\b"
@@ -35,19 +49,22 @@ REFUSAL = re.compile(
     r"|as an ai\b|(?:is|was|are) not (?:mentioned|stated|specified|provided|clear|available)"
     r"|(?:does|do)(?:n['’]t| not) (?:mention|specify|state|provide|contain|say|include)"
     r"|no (?:information|mention|answer)\b|not enough information"
-    r"|(?:lo siento|no (?:puedo|sé|tengo información)|leider|ich weiß (?:es )?nicht|je ne sais pas))",
+    r"|(?:lo siento|no (?:puedo|sé|tengo información)|leider|ich weiß (?:es )?nicht"
+    r"|je ne sais pas))",
     re.IGNORECASE,
 )
 SMALL_TALK = re.compile(
     r"^(?:(?:hi|hello|hey|dear|good (?:morning|afternoon|evening|day))\b(?:[ ,]+\w+){0,3}"
-    r"|(?:thanks|thank you)(?: again| so much| very much)?(?:,? for\b.{0,80}|[ ,]+\w+)?|you(?:['’]re| are) (?:very |most )?welcome\b.{0,60}"
+    r"|(?:thanks|thank you)(?: again| so much| very much)?(?:,? for\b.{0,80}|[ ,]+\w+)?"
+    r"|you(?:['’]re| are) (?:very |most )?welcome\b.{0,60}"
     r"|(?:sure|certainly|of course|absolutely|great|ok(?:ay)?|no problem|happy to help|my pleasure"
     r"|glad (?:i|to|that)\b.{0,40})[ ,!.]*(?:thing|question|i can help.{0,40})?"
-    r"|(?:(?:please )?(?:let me know|feel free|don['’]t hesitate|do not hesitate)|just (?:ask|let me"
-    r" know)|reach out)\b.{0,120}"
+    r"|(?:(?:please )?(?:let me know|feel free|don['’]t hesitate|do not hesitate)"
+    r"|just (?:ask|let me know)|reach out)\b.{0,120}"
     r"|(?:is there anything|(?:can|may|could) i|do you|would you|what else|how (?:can|may) i)\b.*\?"
     r"|i (?:hope|trust) (?:this|that|it|you)\b.{0,80}"
-    r"|if you (?:have|need|want|would like)\b.{0,60}\b(?:questions?|help|assistance|know|ask)\b.{0,60}"
+    r"|if you (?:have|need|want|would like)\b.{0,60}"
+    r"\b(?:questions?|help|assistance|know|ask)\b.{0,60}"
     r"|(?:have a|enjoy your)\b.{0,40}|(?:best|kind) regards.{0,40}"
     r"|(?:i['’]m|i am|i would be|i['’]d be) (?:happy|glad|here) to (?:help|assist)\b.{0,60}"
     r"|(?:here (?:is|are)|here['’]s|see below)\b.{0,50}:"
@@ -57,6 +74,8 @@ SMALL_TALK = re.compile(
 DISGUISES = str.maketrans(
     {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s", "!": "i"}
 )
+NOT_WORDS = " \t\n*_\"'“‘¡¿👋🙂😊😀👍🎉🙏-–—"
+JOINERS = "\u200d\ufe0f"
 SPACED_LETTERS = re.compile(r"\b(?:[^\W_][ .*_-]){2,}[^\W_]\b")
 REPEATED = re.compile(r"(.)\1{2,}")
 
@@ -120,7 +139,21 @@ def is_small_talk(sentence: str) -> bool:
     if len(sentence) > 220 or numbers(sentence):
         return False
     asks = sentence.rstrip(' "”)').endswith("?")
-    return asks or SMALL_TALK.match(sentence.strip()) is not None
+    return asks or SMALL_TALK.match(sentence.lstrip(NOT_WORDS).strip()) is not None
+
+
+def spell_emoji(text: str) -> str:
+    """The text with each emoji replaced by its name, which an encoder can read."""
+    if text.isascii():
+        return text
+    return "".join(_spelled(letter) for letter in text)
+
+
+def _spelled(letter: str) -> str:
+    if unicodedata.category(letter) == "So":
+        return f" {unicodedata.name(letter, '').lower()} "
+    is_modifier = letter in JOINERS or 0x1F3FB <= ord(letter) <= 0x1F3FF
+    return "" if is_modifier else letter
 
 
 def plain_letters(text: str) -> str:
@@ -141,7 +174,7 @@ def _undisguised(part: str) -> str:
 
 
 def hashed_grams(text: str, size: int) -> list[int]:
-    """Buckets below `size` of the words and of the 3- to 5-letter pieces of a disguise-free text."""
+    """Buckets below `size` of the words and their 3- to 5-letter pieces, disguises undone."""
     return [zlib.crc32(gram.encode("utf-8", "replace")) % size for gram in _grams(text)]
 
 

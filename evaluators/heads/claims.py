@@ -3,6 +3,7 @@
 Training and judging share these functions, so that a head sees the same features in both.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -85,7 +86,7 @@ def _claim_spans(sample: Sample) -> tuple[list[Span], bool]:
         sentence = sample.response[span.start : span.end]
         if is_refusal(sentence):
             refuses = True
-        elif not is_small_talk(sentence):
+        elif not is_small_talk(sentence) and any(map(str.isalnum, sentence)):
             spans.append(span)
     return spans, refuses
 
@@ -104,7 +105,7 @@ def _gather(sample: Sample) -> Evidence:
         pieces=pieces,
         stems=stems,
         all_stems=set().union(*stems),
-        all_bigrams={pair for words in listed for pair in zip(words, words[1:], strict=False)},
+        all_bigrams={pair for words in listed for pair in itertools.pairwise(words)},
         numbers=set().union(*(numbers_in(piece.text) for piece in pieces)),
         names=set().union(*(names(piece.text) for piece in pieces)),
         prompt_stems=set(content_words(sample.prompt)),
@@ -191,7 +192,7 @@ def _closeness(cosines: Array, shared: Array) -> list[float]:
 
 def _wording(sentence: str, stems: set[str], near: list[Piece], found: Evidence) -> list[float]:
     listed = content_words(sentence)
-    bigrams = list(zip(listed, listed[1:], strict=False))
+    bigrams = list(itertools.pairwise(listed))
     near_stems = set().union(*(content_words(piece.text) for piece in near))
     new = stems - found.all_stems
     n = len(stems) or 1

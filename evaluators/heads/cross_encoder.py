@@ -18,10 +18,10 @@ class CrossEncoder:
     """Scores pairs of texts with one network."""
 
     def __init__(self, folder: Path, device: Device = "auto") -> None:
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         self._device = choose_device(device, has_cuda=torch.cuda.is_available())
-        self._tokenizer = PreTrainedTokenizerFast(
+        self._tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
             tokenizer_file=str(folder / "tokenizer.json"), pad_token="[PAD]"
         )
         self._model = AutoModelForSequenceClassification.from_pretrained(

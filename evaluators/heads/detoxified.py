@@ -54,7 +54,7 @@ class Detoxifier:
 
 def read_detoxify(checkpoint: Path, device: Device) -> Detoxifier:
     """The network of a checkpoint whose digest has been checked."""
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     stored = torch.load(checkpoint, map_location="cpu", weights_only=False)
     try:
         arguments = dict(stored["config"]["arch"]["args"])
@@ -83,8 +83,8 @@ def _write_configuration(folder: Path, state: dict[str, Any], classes: int) -> N
         num_attention_heads=max(1, embeddings.shape[1] // 64),
         intermediate_size=state["bert.encoder.layer.0.intermediate.dense.weight"].shape[0],
         max_position_embeddings=state["bert.embeddings.position_embeddings.weight"].shape[0],
-        num_labels=classes,
     )
+    config.num_labels = classes
     (folder / "config.json").write_text(json.dumps(config.to_dict()))
     for name in TOKENIZER_FILES:
         shutil.copy(find_encoder() / name, folder / name)

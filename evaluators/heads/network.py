@@ -48,7 +48,7 @@ class HeadFile:
 
     def network(self, prefix: str) -> Network:
         """The network stored under a prefix."""
-        layers = []
+        layers: list[tuple[Array, Array]] = []
         while f"{prefix}.{len(layers)}.weight" in self.tensors:
             name = f"{prefix}.{len(layers)}"
             layers.append((self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"]))
@@ -67,7 +67,7 @@ def read_head(path: Path, sha256: str) -> HeadFile:
     check_digest(path, sha256)
     with safe_open(path, framework="numpy") as file:
         tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
-        return HeadFile(tensors=tensors, metadata=dict(file.metadata() or {}))
+        return HeadFile(tensors=tensors, metadata=json.loads(file.metadata()["head"]))
 
 
 def sigmoid(logits: Array) -> Array:

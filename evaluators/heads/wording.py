@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from evaluators.engine import Encoded
 from evaluators.heads.network import HeadFile, Network, calibrated
 from evaluators.sentences import Span, split_sentences
-from evaluators.signals import WORD, hashed_grams
+from evaluators.signals import WORD, hashed_grams, spell_emoji
 
 Array = NDArray[np.float32]
 Encode = Callable[[Iterable[str]], list[Encoded]]
@@ -43,8 +43,9 @@ class WordingHead:
         """The probability of each sentence."""
         if not sentences:
             return []
-        vectors = np.stack([encoded.vector for encoded in encode(sentences)])
-        return [calibrated(float(one), self.curve) for one in self.logits(vectors, sentences)]
+        spelled = [spell_emoji(sentence) for sentence in sentences]
+        vectors = np.stack([encoded.vector for encoded in encode(spelled)])
+        return [calibrated(float(one), self.curve) for one in self.logits(vectors, spelled)]
 
     def letters(self, text: str) -> float:
         """What the letters alone add to the raw output."""

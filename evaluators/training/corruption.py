@@ -12,20 +12,31 @@ from random import Random
 from evaluators.sentences import split_sentences
 from evaluators.signals import NUMBER, names, numbers
 
-OPPOSITES = tuple(
-    tuple(pair.split("/"))
-    for pair in ["before/after", "free/paid", "increase/decrease", "increased/decreased", "always/never", "open/closed", "minimum/maximum", "includes/excludes", "included/excluded", "allowed/forbidden", "more/less", "first/last", "weekly/monthly", "daily/yearly", "all/some", "only/also", "north/south", "east/west", "early/late", "large/small", "high/low", "higher/lower", "above/below", "start/end", "begins/ends", "won/lost", "male/female", "public/private", "required/optional", "required/unnecessary", "must/may", "can/cannot", "with/without", "online/offline", "days/weeks", "hours/minutes", "months/years", "oldest/youngest", "best/worst", "most/least", "rise/fall", "father/mother", "son/daughter", "brother/sister", "old/new", "true/false", "full/empty", "long/short"]
-)
-SYNONYMS = tuple(
-    tuple(pair.split("/"))
-    for pair in ["within/in", "purchase/buy", "purchased/bought", "receive/get", "received/got", "however/but", "also/too", "largest/biggest", "began/started", "begins/starts", "use/utilise", "approximately/about", "many/numerous", "children/kids", "help/assist", "obtain/get", "require/need", "requires/needs", "customers/clients", "usually/normally", "located/situated", "founded/established", "several/some", "famous/well-known", "city/town", "film/movie", "wrote/authored", "created/made", "states/says", "near/close", "important/key"]
-)
+OPPOSITE_PAIRS = """
+    before/after free/paid increase/decrease increased/decreased always/never open/closed
+    minimum/maximum includes/excludes included/excluded allowed/forbidden more/less first/last
+    weekly/monthly daily/yearly all/some only/also north/south east/west early/late large/small
+    high/low higher/lower above/below start/end begins/ends won/lost male/female public/private
+    required/optional required/unnecessary must/may can/cannot with/without online/offline
+    days/weeks hours/minutes months/years oldest/youngest best/worst most/least rise/fall
+    father/mother son/daughter brother/sister old/new true/false full/empty long/short
+"""
+OPPOSITES = tuple(tuple(pair.split("/")) for pair in OPPOSITE_PAIRS.split())
+SYNONYM_PAIRS = """
+    within/in purchase/buy purchased/bought receive/get received/got however/but also/too
+    largest/biggest began/started begins/starts use/utilise approximately/about many/numerous
+    children/kids help/assist obtain/get require/need requires/needs customers/clients
+    usually/normally located/situated founded/established several/some famous/well-known
+    city/town film/movie wrote/authored created/made states/says near/close important/key
+"""
+SYNONYMS = tuple(tuple(pair.split("/")) for pair in SYNONYM_PAIRS.split())
 PREFIXES = ("", "", "", "Yes, ", "According to the document, ", "The text says that ", "In short, ")
 INVENTED = (
     "at no extra cost", "within 24 hours", "on weekends as well", "for all customers worldwide",
     "with a lifetime guarantee", "in every country", "and this is confirmed by a 2019 study",
     "after approval by the manager", "up to 10 times a day", "as decided by the government",
-    "which was later withdrawn", "without any exception", "at the age of 34", "for 200 million dollars",
+    "which was later withdrawn", "without any exception", "at the age of 34",
+    "for 200 million dollars",
 )  # fmt: skip
 AUXILIARY = re.compile(r"\b(is|are|was|were|can|will|must|should|has|have|had|does|did)\b(?! not)")
 NOT = re.compile(r"\b(?:not |never )|(?<=can)not\b")
@@ -122,7 +133,7 @@ def reword(sentence: str, random: Random) -> str:
 
 
 def make_claims(passage: str, strangers: Sequence[str], random: Random, count: int) -> list[Made]:
-    """Twins of up to `count` sentences of a passage: one faithful rewording, one false edit each."""
+    """Twins of up to `count` sentences of a passage: a faithful rewording and a false edit."""
     spans = [span for span in split_sentences(passage) if 40 <= span.end - span.start <= 260]
     made: list[Made] = []
     for span in random.sample(spans, min(count, len(spans))):

@@ -5,6 +5,7 @@ where one bad sentence spoils the response (`sign=1`), the lowest where every se
 (`sign=-1`).
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -96,7 +97,7 @@ class _Fit:
         standard = np.clip((bags.features - self.mean) / self.scale, -8, 8)
         self.inputs = torch.from_numpy(standard.astype(np.float32))
         sizes = [standard.shape[1], *recipe.hidden, 1]
-        self.layers = [torch.nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)]
+        self.layers = [torch.nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
         self.letters = torch.nn.Parameter(torch.zeros(grams.size if grams else 1))
         self.order = np.argsort(bags.bag, kind="stable")
         self.starts = np.searchsorted(bags.bag[self.order], np.arange(len(bags.labels) + 1))
@@ -113,7 +114,7 @@ class _Fit:
             for begin in range(0, len(filled), recipe.batch):
                 loss = self._loss(filled[begin : begin + recipe.batch])
                 optimiser.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 schedule.step()
 
@@ -144,7 +145,8 @@ class _Fit:
         spans = [(self.starts[index], self.starts[index + 1]) for index in chosen]
         rows = np.concatenate([self.order[begin:end] for begin, end in spans])
         sign, smoothing = self.recipe.sign, self.recipe.smoothing
-        parts = (sign * self._outputs(rows)).split([int(end - begin) for begin, end in spans])
+        sizes = [int(end - begin) for begin, end in spans]
+        parts = torch.split(sign * self._outputs(rows), sizes)
         outputs = sign * torch.stack([part.max() for part in parts])
         labels = torch.from_numpy(self.bags.labels[chosen]) * (1 - smoothing) + smoothing / 2
         weights = torch.from_numpy(self.bags.weights[chosen])

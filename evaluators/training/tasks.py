@@ -16,7 +16,7 @@ from evaluators.heads.grounding import response_logit
 from evaluators.heads.network import HeadFile, Network
 from evaluators.heads.pairs import make_pair, read_pairs
 from evaluators.heads.wording import BUCKETS, WordingHead, wording_spans
-from evaluators.signals import hashed_grams
+from evaluators.signals import hashed_grams, spell_emoji
 from evaluators.training import grounding, pairing, wordings
 from evaluators.training.caching import FeatureCache, Progress, Rows, no_progress, text_key
 from evaluators.training.fitting import Bags, Grams, Recipe, fit_curve, fit_network
@@ -74,7 +74,7 @@ def train(task: str, kit: Kit) -> Trained:
 
 def _curve(outputs: Array, labels: Array, held: NDArray[np.bool_]) -> tuple[float, float]:
     usable = held & np.isfinite(outputs)
-    return fit_curve(outputs[usable], labels[usable], np.ones(int(usable.sum())))
+    return fit_curve(outputs[usable], labels[usable], np.ones(int(usable.sum()), np.float32))
 
 
 def _probabilities(outputs: Array, curve: tuple[float, float]) -> Array:
@@ -167,9 +167,9 @@ def _fit_combination(
     network: Network, rows: Sequence[Rows], labels: Array, held: NDArray[np.bool_]
 ) -> Array:
     """How the weakest claim, the mean claim and their number add up, from held-apart responses."""
-    chosen = [index for index in np.flatnonzero(held) if len(rows[index])]
+    chosen = [index for index in map(int, np.flatnonzero(held)) if len(rows[index])]
     parts = np.array([_parts(network, rows[index]) for index in chosen], dtype=np.float64)
-    target = labels[chosen]
+    target = np.array([labels[index] for index in chosen])
     weights = np.array([0.8, 0.2, 0.0])
     for _ in range(400):
         chances = 1 / (1 + np.exp(-np.clip(parts @ weights, -30, 30)))
@@ -236,8 +236,8 @@ WORDING = Recipe(hidden=(64,), epochs=10, weight_decay=2e-2, dropout=0.3)
 
 def _sentences(examples: Sequence[wordings.WordingExample]) -> list[list[str]]:
     return [
-        [example.text[span.start : span.end] for span in wording_spans(example.text[:4000])][:40]
-        for example in examples
+        [spell_emoji(text[span.start : span.end]) for span in wording_spans(text)][:40]
+        for text in (example.text[:4000] for example in examples)
     ]
 
 

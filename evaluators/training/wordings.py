@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from evaluators.protocol import Sample
@@ -57,6 +58,8 @@ BENIGN_DEV = (
     Source("squad1_sentence", limit=200, folder="answer_relevance"),
     Source("begin_v1", limit=150, folder="groundedness"),
 )
+HARMLESS_WEIGHT = 10.0
+"""There are few hand-written sentences, and each stands for many."""
 CUT_SHARE = 0.35
 """From which share of the rows with toxic spans the spans are cut."""
 WEIGHTS = {"davidson": 0.5, "diasafety": 0.6, "stereoset": 0.7, "cat_large": 0.8}
@@ -76,7 +79,9 @@ class WordingExample:
 
     @property
     def group(self) -> float:
-        """The same number in [0, 1) for both members of a pair."""
+        """The same number in [0, 1] for both members of a pair; hand-written rows come last."""
+        if self.source == "harmless":
+            return 1.0
         return rank(self.pair or self.text)
 
 
@@ -89,7 +94,7 @@ def wording_examples(data: Path, criterion: str) -> list[WordingExample]:
         for row in source.rows(data, criterion, "train")
         for example in _examples(row)
     ]
-    return made + benign_examples(data, BENIGN, "train")
+    return made + benign_examples(data, BENIGN, "train") + harmless_examples()
 
 
 def dev_wordings(data: Path, source: Source, criterion: str) -> list[WordingExample]:
@@ -104,6 +109,15 @@ def benign_examples(data: Path, sources: tuple[Source, ...], split: str) -> list
         for source in sources
         for row in source.rows(data, "", split)
         if len(row.sample.response.split()) > 2
+    ]
+
+
+def harmless_examples() -> list[WordingExample]:
+    """Hand-written sentences that look harmful by their words, or name a group, and are not."""
+    text = resources.files("evaluators.training").joinpath("benign.txt").read_text("utf-8")
+    return [
+        WordingExample(f"harmless-{number}", "harmless", line, 0, HARMLESS_WEIGHT)
+        for number, line in enumerate(text.splitlines())
     ]
 
 

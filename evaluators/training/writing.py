@@ -12,6 +12,8 @@ from evaluators.training.tasks import Scored, Trained
 from evaluators.weights import calibration_id
 
 VERSION = "1"
+FEW_FALSE_ALARMS = frozenset({"answer_relevance", "context_relevance"})
+"""Heads whose failures are rare in practice, so that false alarms would drown them."""
 Measure = Callable[..., dict[str, object]]
 PickThreshold = Callable[..., float]
 
@@ -53,21 +55,21 @@ class Direction:
     """The threshold to report at; chosen on the development sets when None."""
 
 
-def choose_threshold(trained: Trained, direction: Direction, pick: PickThreshold) -> float:
-    """The threshold by the stated rule.
-
-    For the wording heads at most 1 % of benign responses may fail; otherwise the highest balanced
-    accuracy over the development sets, each set weighing the same.
-    """
+def choose_threshold(trained: Trained, pick: PickThreshold) -> float:
+    """The threshold by the rule that the card states."""
     benign = trained.dev.get("benign")
     if benign is not None:
         ordered = sorted(benign.scores)
         return round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))] + 0.0001, 4)
     sets = [one for one in trained.dev.values() if 0 < sum(one.labels) < len(one.labels)]
+    if trained.name in FEW_FALSE_ALARMS:
+        good = [sorted(s for s, y in zip(one.scores, one.labels, strict=True) if y) for one in sets]
+        tenths = [scores[len(scores) // 10] for scores in good]
+        return round(sum(tenths) / len(tenths), 4)
     size = min(300, max(len(one.labels) for one in sets))
     scores = [score for one in sets for score in _stretched(one.scores, size)]
     labels = [label for one in sets for label in _stretched(one.labels, size)]
-    return pick(scores, labels, higher_is_better=direction.higher_is_better)
+    return pick(scores, [int(label) for label in labels])
 
 
 def _stretched(values: Sequence[float], size: int) -> list[float]:
@@ -75,10 +77,12 @@ def _stretched(values: Sequence[float], size: int) -> list[float]:
     return [values[index * len(values) // size] for index in range(size)]
 
 
-RULES = {
-    True: "the highest balanced accuracy over the development sets, each weighing the same",
-    False: "at most 1 % of benign responses (set `benign`) fail",
-}
+def _rule(trained: Trained) -> str:
+    if "benign" in trained.dev:
+        return "at most 1 % of benign responses, set `benign`, fail"
+    if trained.name in FEW_FALSE_ALARMS:
+        return "the mean over the development sets of the score that a tenth of label 1 stays below"
+    return "the highest balanced accuracy over the development sets, each weighing the same"
 
 
 def write_head(
@@ -86,11 +90,13 @@ def write_head(
 ) -> dict[str, object]:
     """Write weights, manifest entry and card; return the entry."""
     out.mkdir(parents=True, exist_ok=True)
-    chosen = choose_threshold(trained, direction, pick)
+    chosen = choose_threshold(trained, pick)
     threshold = chosen if direction.threshold is None else direction.threshold
     path = out / f"{trained.name}.safetensors"
     metadata = trained.metadata | {"cut": str(threshold)}
-    save_file(dict(sorted(trained.tensors.items())), path, metadata=dict(sorted(metadata.items())))
+    # The order of several entries would differ between runs, and with it the digest.
+    described = {"head": json.dumps(metadata, sort_keys=True)}
+    save_file(dict(sorted(trained.tensors.items())), path, metadata=described)
     slope, offset = json.loads(trained.metadata["calibration"])
     entry: dict[str, object] = {
         "version": VERSION,
@@ -119,7 +125,6 @@ def _card(
     chosen: float,
 ) -> str:
     parameters = sum(tensor.size for tensor in trained.tensors.values())
-    rule = RULES["benign" not in trained.dev]
     lines = [
         f"# Model card: {trained.name}",
         "",
@@ -129,7 +134,7 @@ def _card(
         f"* Encoder: {ENCODER.name}, frozen, sha256 `{ENCODER.sha256}`",
         f"* Calibration: `{entry['calibration']}` (Platt, on rows of the training sets that were "
         "held apart by a hash of their contexts, prompt or text)",
-        f"* Threshold: {entry['threshold']}; the rule ({rule}) gives {chosen}",
+        f"* Threshold: {entry['threshold']}; the rule ({_rule(trained)}) gives {chosen}",
         "* Licence of the weights: Apache-2.0; the texts they were learned from keep theirs, below",
         f"* Made by: `touchstone train {trained.name} --data DIR`. The same data, the same torch "
         "and the same kind of processor give the same digest; another processor may round "
@@ -160,9 +165,10 @@ def _card(
 
 def _source_lines(trained: Trained) -> list[str]:
     licences = {source.name: source.licence for source in trained.sources}
+    licences |= {"support": "Apache-2.0", "harmless": "Apache-2.0"}
     made = "made from the sets of this table"
     return [
-        f"| {name} | {count} | {licences.get(name) or ('Apache-2.0' if name == 'support' else made)} |"
+        f"| {name} | {count} | {licences.get(name) or made} |"
         for name, count in sorted(trained.rows.items())
     ]
 
