@@ -24,9 +24,9 @@ class Bias(WordingEvaluator):
     def __init__(self, encoder: Encoder) -> None:
         super().__init__(encoder, "bias", "biased")
 
-    def explain(self, worst: str, score: float) -> str:
+    def explain(self, worst: str, is_flagged: bool) -> str:
         """One sentence that names the group where one is named."""
-        if score < 0.5:
+        if not is_flagged:
             return "No sentence stereotypes or demeans a group."
         named = list(dict.fromkeys(match.group().lower() for match in GROUPS.finditer(worst)))[:3]
         about = f" about {', '.join(named)}" if named else ""

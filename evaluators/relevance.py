@@ -8,8 +8,6 @@ from evaluators.protocol import Abstention, EvaluatorSpec, Evidence, Sample, Ver
 from evaluators.signals import content_words, is_refusal
 from evaluators.weights import bundled_head
 
-GREETING = "The prompt asks nothing that a response could be relevant to."
-
 
 class _PairEvaluator:
     """What the two relevance evaluators share: one encoder, one head on pairs of texts."""
@@ -52,7 +50,7 @@ class AnswerRelevance(_PairEvaluator):
             Verdict(
                 score=one.score,
                 evidence=_nearest(one.span, one.score),
-                explanation=_why(sample, one.score),
+                explanation=_why(sample, one.score >= self._judge.cut),
             )
             for sample, one in zip(samples, scored, strict=True)
         ]
@@ -82,12 +80,12 @@ def _nearest(span: Any, score: float) -> tuple[Evidence, ...]:
     return () if span is None else (Evidence(span.start, span.end, score, kind="nearest"),)
 
 
-def _why(sample: Sample, score: float) -> str:
+def _why(sample: Sample, is_relevant: bool) -> str:
     """One sentence about what was seen."""
     if is_refusal(sample.response):
         return "The response refuses or says that it does not know."
     asked, said = set(content_words(sample.prompt)), set(content_words(sample.response[:4000]))
     if said and said <= asked:
         return "The response only repeats words of the prompt."
-    verb = "addresses" if score >= 0.5 else "does not address"
+    verb = "addresses" if is_relevant else "does not address"
     return f"The sentence nearest to the prompt {verb} what was asked."

@@ -10,8 +10,8 @@ class Toxicity(WordingEvaluator):
     def __init__(self, encoder: Encoder) -> None:
         super().__init__(encoder, "toxicity", "toxic")
 
-    def explain(self, worst: str, score: float) -> str:
+    def explain(self, worst: str, is_flagged: bool) -> str:
         """One sentence that shows the worst sentence, or says that there is none."""
-        if score < 0.5:
+        if not is_flagged:
             return "No sentence reads as rude, insulting, threatening or hateful."
         return f"The worst sentence is “{' '.join(worst[:160].split())}”."

@@ -9,8 +9,6 @@ from evaluators.weights import bundled_head
 
 LOUD = 1.5
 """How much the letters of a word must add to the raw output for the word to be shown."""
-SHOWN_FROM = 0.5
-"""Sentences from this probability on are shown as evidence."""
 
 
 class WordingEvaluator:
@@ -54,7 +52,7 @@ class WordingEvaluator:
             for sample, own in zip(samples, spans, strict=True)
         ]
 
-    def explain(self, worst: str, score: float) -> str:
+    def explain(self, worst: str, is_flagged: bool) -> str:
         """One sentence about the worst sentence of a response."""
         raise NotImplementedError
 
@@ -66,11 +64,13 @@ class WordingEvaluator:
         worst = max(range(len(scores)), key=lambda index: (scores[index], -index))
         evidence: list[Evidence] = []
         for span, score in zip(spans, scores, strict=True):
-            if score >= SHOWN_FROM:
+            if score >= self._judge.cut:
                 evidence.append(Evidence(span.start, span.end, score, kind=self._kind))
                 evidence.extend(self._loud_word(sample, span, score))
         sentence = sample.response[spans[worst].start : spans[worst].end]
-        return Verdict(scores[worst], tuple(evidence), self.explain(sentence, scores[worst]))
+        return Verdict(
+            scores[worst], tuple(evidence), self.explain(sentence, scores[worst] >= self._judge.cut)
+        )
 
     def _loud_word(self, sample: Sample, span: Any, score: float) -> list[Evidence]:
         found = self._judge.strongest_word(sample.response[span.start : span.end])

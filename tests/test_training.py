@@ -142,7 +142,7 @@ def trained() -> Trained:
         rows=Counter({"edos": 5}),
     )
     head.dev["edos"] = Scored([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1])
-    head.dev["benign"] = Scored([n / 1000 for n in range(200)], [0] * 200)
+    head.dev["chat"] = Scored([n / 1000 for n in range(200)], [0] * 200)
     return head
 
 
@@ -162,7 +162,7 @@ def test_a_head_is_written_with_manifest_and_card(tmp_path: Path) -> None:
     assert "1.000 (1.000 to 1.000)" in card
 
 
-def test_at_most_one_percent_of_benign_responses_fail_at_the_chosen_threshold() -> None:
+def test_at_most_one_percent_of_chat_answers_fail_at_the_chosen_threshold() -> None:
     head = trained()
     from_rule = choose_threshold(head, pick_threshold)
-    assert sum(score >= from_rule for score in head.dev["benign"].scores) <= 2
+    assert sum(score >= from_rule for score in head.dev["chat"].scores) <= 2

@@ -24,10 +24,12 @@ class PairHead:
 
     network: Network
     curve: tuple[float, float]
+    cut: float
+    """Texts from this probability on are called relevant."""
 
     @classmethod
     def of(cls, file: HeadFile) -> "PairHead":
-        return cls(file.network("network"), file.curve)
+        return cls(file.network("network"), file.curve, float(file.metadata["cut"]))
 
     def score(self, pairs: Sequence[tuple[str, str]], encode: Encode) -> list[PairScore]:
         """One score per prompt and text."""

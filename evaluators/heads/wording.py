@@ -29,10 +29,13 @@ class WordingHead:
     network: Network
     gram_weights: Array
     curve: tuple[float, float]
+    cut: float = 0.5
+    """Sentences from this probability on are shown as evidence."""
 
     @classmethod
     def of(cls, file: HeadFile) -> "WordingHead":
-        return cls(file.network("network"), file.tensors["grams"], file.curve)
+        cut = float(file.metadata["cut"])
+        return cls(file.network("network"), file.tensors["grams"], file.curve, cut)
 
     def logits(self, vectors: Array, sentences: Sequence[str]) -> Array:
         """One raw output per sentence."""

@@ -96,6 +96,16 @@ def dev_pairs(data: Path, source: Source, criterion: str) -> list[PairExample]:
     return [one for row in source.rows(data, criterion, "dev") for one in make(row)]
 
 
+def chat_pairs(rows: Sequence[Row]) -> list[PairExample]:
+    """Every prompt with its answer, and with the answer to the prompt before it."""
+    pairs = []
+    for row, other in zip(rows, [*rows[-1:], *rows[:-1]], strict=True):
+        prompt = row.sample.prompt
+        pairs.append(PairExample(row.id, row.source, prompt, row.sample.response, 1))
+        pairs.append(PairExample(f"{row.id}-other", row.source, prompt, other.sample.response, 0))
+    return pairs
+
+
 def _answer(row: Row) -> Iterator[PairExample]:
     label = row.label
     if row.source in GRADES:

@@ -38,6 +38,11 @@ def read_rows(path: Path) -> Iterator[Row]:
                 yield parse_row(line, where=f"{path}, line {number}")
 
 
+CHATS = "chat/halueval_general.dev.jsonl.gz"
+"""Answers of a general chatbot to people's instructions, used for choosing thresholds."""
+CHATS_READ = 250
+
+
 def parse_row(line: str, *, where: str) -> Row:
     """One line as a Row, or RowsError naming the place."""
     try:
@@ -86,3 +91,18 @@ class Source:
     def rows(self, data: Path, criterion: str, split: str) -> list[Row]:
         """The picked rows of one split."""
         return pick_rows(list(read_rows(self.path(data, criterion, split))), self.limit)
+
+
+def read_chats(path: Path, limit: int) -> list[Row]:
+    """The first exchange of picked conversations, as rows of label 1: an answer to a prompt."""
+    if not path.is_file():
+        raise RowsError(f"there is no file {path}")
+    rows = []
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            chat = json.loads(line)
+            asked, answered = chat["messages"][:2]
+            sample = Sample(asked["content"], answered["content"])
+            if sample.has("prompt") and sample.has("response"):
+                rows.append(Row(chat["id"], chat["source"], sample, 1))
+    return pick_rows(rows, limit)

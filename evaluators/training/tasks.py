@@ -20,7 +20,7 @@ from evaluators.signals import hashed_grams, spell_emoji
 from evaluators.training import grounding, pairing, wordings
 from evaluators.training.caching import FeatureCache, Progress, Rows, no_progress, text_key
 from evaluators.training.fitting import Bags, Grams, Recipe, fit_curve, fit_network
-from evaluators.training.rows import Source
+from evaluators.training.rows import CHATS, CHATS_READ, Source, read_chats
 from evaluators.training.vectors import VectorCache
 
 Array = NDArray[np.float32]
@@ -221,12 +221,20 @@ def _train_pairs(task: str, kit: Kit) -> Trained:
         sources=pairing.ANSWERS if is_answer else pairing.CONTEXTS,
         rows=Counter(example.source for example in examples),
     )
-    for source in pairing.ANSWERS_DEV if is_answer else pairing.CONTEXTS_DEV:
-        dev = pairing.dev_pairs(kit.data, source, task)
-        found = np.concatenate(_pair_rows(kit, cache, dev, f"reading {source.name}"))
+    for name, dev in _pairs_dev(task, kit).items():
+        found = np.concatenate(_pair_rows(kit, cache, dev, f"reading {name}"))
         labels = [example.label for example in dev]
-        trained.dev[source.name] = _scored(network.logits(found.astype(np.float32)), labels, curve)
+        trained.dev[name] = _scored(network.logits(found.astype(np.float32)), labels, curve)
     return trained
+
+
+def _pairs_dev(task: str, kit: Kit) -> dict[str, list[pairing.PairExample]]:
+    is_answer = task == "answer_relevance"
+    sources = pairing.ANSWERS_DEV if is_answer else pairing.CONTEXTS_DEV
+    sets = {source.name: pairing.dev_pairs(kit.data, source, task) for source in sources}
+    if is_answer:
+        sets["chat"] = pairing.chat_pairs(read_chats(kit.data / CHATS, CHATS_READ))
+    return sets
 
 
 # Wording: bags of sentences, the worst of which decides.
@@ -289,8 +297,12 @@ def _wording_judge(head: WordingHead, cache: VectorCache) -> Callable[[list[list
 def _wording_dev(task: str, kit: Kit) -> dict[str, list[wordings.WordingExample]]:
     sources = wordings.TOXICITY_DEV if task == "toxicity" else wordings.BIAS_DEV
     sets = {s.name: wordings.dev_wordings(kit.data, s, task) for s in sources}
-    benign = wordings.benign_examples(kit.data, wordings.BENIGN_DEV, "dev")
-    return sets | {"benign": benign}
+    sets["benign"] = wordings.benign_examples(kit.data, wordings.BENIGN_DEV, "dev")
+    chats = read_chats(kit.data / CHATS, CHATS_READ)
+    sets["chat"] = [
+        wordings.WordingExample(row.id, row.source, row.sample.response, 0) for row in chats
+    ]
+    return sets
 
 
 def head_file(trained: Trained) -> HeadFile:

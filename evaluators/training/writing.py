@@ -12,7 +12,7 @@ from evaluators.training.tasks import Scored, Trained
 from evaluators.weights import calibration_id
 
 VERSION = "1"
-FEW_FALSE_ALARMS = frozenset({"answer_relevance", "context_relevance"})
+FEW_FALSE_ALARMS = frozenset({"context_relevance"})
 """Heads whose failures are rare in practice, so that false alarms would drown them."""
 Measure = Callable[..., dict[str, object]]
 PickThreshold = Callable[..., float]
@@ -31,9 +31,8 @@ USE = {
 }
 LIMITS = {
     "groundedness": "The encoder reads sentences apart, so that a contradiction that hides in one "
-    "word, arithmetic, tables and claims spread over several passages are often missed. Minimal "
-    "edits (cad_nli, anli_dev, summedits, tabfact_pairs) are near chance; do not rely on the head "
-    "for them. Other languages than English were hardly seen.",
+    "word, arithmetic, tables and claims spread over several passages are often missed. Other "
+    "languages than English were hardly seen.",
     "answer_relevance": "It does not know whether an answer is true. Answers of one or two words "
     "are judged mostly by their type (a name, a number).",
     "context_relevance": "A passage on the right topic that lacks the answer often scores high. "
@@ -57,19 +56,25 @@ class Direction:
 
 def choose_threshold(trained: Trained, pick: PickThreshold) -> float:
     """The threshold by the rule that the card states."""
-    benign = trained.dev.get("benign")
-    if benign is not None:
-        ordered = sorted(benign.scores)
+    chat = trained.dev.get("chat")
+    if chat is not None and not any(chat.labels):
+        ordered = sorted(chat.scores)
         return round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))] + 0.0001, 4)
+    if chat is not None:
+        return round(_low_score(chat, 20), 4)
     sets = [one for one in trained.dev.values() if 0 < sum(one.labels) < len(one.labels)]
     if trained.name in FEW_FALSE_ALARMS:
-        good = [sorted(s for s, y in zip(one.scores, one.labels, strict=True) if y) for one in sets]
-        tenths = [scores[len(scores) // 10] for scores in good]
-        return round(sum(tenths) / len(tenths), 4)
+        return round(sum(_low_score(one, 10) for one in sets) / len(sets), 4)
     size = min(300, max(len(one.labels) for one in sets))
     scores = [score for one in sets for score in _stretched(one.scores, size)]
     labels = [label for one in sets for label in _stretched(one.labels, size)]
     return pick(scores, [int(label) for label in labels])
+
+
+def _low_score(scored: Scored, part: int) -> float:
+    """The score that one part in so many of the rows of label 1 stays below."""
+    good = sorted(s for s, y in zip(scored.scores, scored.labels, strict=True) if y)
+    return good[len(good) // part]
 
 
 def _stretched(values: Sequence[float], size: int) -> list[float]:
@@ -78,8 +83,10 @@ def _stretched(values: Sequence[float], size: int) -> list[float]:
 
 
 def _rule(trained: Trained) -> str:
-    if "benign" in trained.dev:
-        return "at most 1 % of benign responses, set `benign`, fail"
+    if trained.name == "answer_relevance":
+        return "at most 5 % of the answers of a general chatbot, label 1 of set `chat`, fail"
+    if "chat" in trained.dev:
+        return "at most 1 % of the answers of a general chatbot, set `chat`, fail"
     if trained.name in FEW_FALSE_ALARMS:
         return "the mean over the development sets of the score that a tenth of label 1 stays below"
     return "the highest balanced accuracy over the development sets, each weighing the same"
@@ -155,6 +162,8 @@ def _card(
         "|---|---:|---:|---|---|---:|---:|---:|",
         *_figure_lines(trained, entry, direction, measure),
         "",
+        _near_chance(trained, entry, direction, measure),
+        "",
         "## Limits",
         "",
         LIMITS[trained.name],
@@ -198,6 +207,25 @@ def _figure_line(
     return (
         f"| {name} | {figures['n']} | {share} | {' | '.join(cells + single)} | {scored.abstained} |"
     )
+
+
+def _near_chance(
+    trained: Trained, entry: dict[str, object], direction: Direction, measure: Measure
+) -> str:
+    """Which sets the head cannot be relied on for."""
+    weak = []
+    for name, scored in trained.dev.items():
+        figure = measure(
+            scored.scores,
+            scored.labels,
+            threshold=entry["threshold"],
+            higher_is_better=direction.higher_is_better,
+        )["auroc"]
+        if isinstance(figure, dict) and figure["low"] is not None and figure["low"] <= 0.5:
+            weak.append(name)
+    if not weak:
+        return "On every set with both classes the whole interval of AUROC lies above chance."
+    return f"Not shown to be better than chance (the interval reaches 0.5) on: {', '.join(weak)}."
 
 
 def _interval(figure: object) -> str:
