@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from app.errors import TouchstoneError
+from app.settings import share_cores
 
 COMMANDS = {
     "serve": "Run the server and its worker.",
@@ -49,6 +50,7 @@ def command_line(arguments: Sequence[str]) -> typer.Typer:
 
 def main() -> None:
     """Run the command; a set-up that is wrong ends in one sentence and exit code 2."""
+    share_cores()
     try:
         command_line(sys.argv[1:])(prog_name="touchstone")
     except TouchstoneError as error:

@@ -10,9 +10,11 @@ from app import api, metrics, receive
 from app.answers import answer_errors
 from app.criteria import Criteria, read_criteria
 from app.database import open_database
+from app.errors import SetupError
 from app.guardrail import InProcessJudge, JudgeProcess
 from app.settings import Settings
-from evaluators import load_evaluators
+from evaluators import UnknownEvaluator, load_evaluators
+from evaluators.engine import WeightsError
 from evaluators.protocol import Evaluator
 from feedback_ui import routes
 
@@ -54,7 +56,19 @@ def create_app(
 def find_evaluators(settings: Settings) -> list[Evaluator]:
     """The evaluators that these settings ask for, not yet loaded."""
     added, folder = settings.added_evaluators, settings.models_dir
-    return list(load_evaluators(added, models_dir=folder, device=settings.device))
+    try:
+        return load_evaluators(added, models_dir=folder, device=settings.device)
+    except UnknownEvaluator as error:
+        raise SetupError(f"TOUCHSTONE_EVALUATORS is wrong: {error}") from None
+
+
+def load_all(evaluators: Sequence[Evaluator]) -> None:
+    """Make all evaluators ready; SetupError names the one whose weights are absent or wrong."""
+    for evaluator in evaluators:
+        try:
+            evaluator.load()
+        except WeightsError as error:
+            raise SetupError(f"evaluator {evaluator.spec.name!r}: {error}") from None
 
 
 @asynccontextmanager

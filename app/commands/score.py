@@ -18,7 +18,7 @@ from app.criteria import Criteria, read_criteria
 from app.errors import BadRequest, SetupError, UnknownField
 from app.guardrail import judge_samples
 from app.ingest.jsonl import NumberedLine, SampleLine, parse_line, parse_sample, read_lines
-from app.main import find_evaluators
+from app.main import find_evaluators, load_all
 from app.settings import read_settings
 from evaluators.protocol import Evaluator
 
@@ -51,8 +51,7 @@ def command(
     known = read_criteria()
     evaluators = chosen_evaluators(find_evaluators(read_settings()), known, criteria)
     total = None if file == STANDARD else sum(1 for _ in read_lines(file))
-    for evaluator in evaluators:
-        evaluator.load()
+    load_all(evaluators)
     counts: Counter[str] = Counter()
     with whole_file(out) as target, progress_bar("Judging", total) as advance:
         for answer in score_lines(read_lines(file), evaluators, known, strict=strict):

@@ -10,7 +10,7 @@ import typer
 
 from app.criteria import read_criteria
 from app.database import open_database
-from app.main import find_evaluators
+from app.main import find_evaluators, load_all
 from app.settings import read_settings
 from app.worker import run_worker, stop_on_signals
 
@@ -36,8 +36,7 @@ def command(
     evaluators = [
         one for one in find_evaluators(settings) if one.spec.criterion in criteria.by_name
     ]
-    for evaluator in evaluators:
-        evaluator.load()
+    load_all(evaluators)
     logging.getLogger("touchstone.worker").info("ready: %d evaluators loaded", len(evaluators))
     engine = open_database(settings.database_url)
     run_worker(engine, evaluators, criteria, settings, now=lambda: datetime.now(UTC), stop=stop)
