@@ -31,7 +31,6 @@ NAMING = {
 }
 
 
-
 EvaluationStatus = Literal["pending", "running", "scored", "abstained", "failed", "skipped"]
 SpanRow = dict[str, Any]
 Json = JSON().with_variant(JSONB(), "postgresql")
