@@ -1,6 +1,7 @@
 """`touchstone demo`: synthetic traffic through the whole of Touchstone, with weekly reports."""
 
 import logging
+import signal
 import sys
 import time
 import webbrowser
@@ -50,6 +51,8 @@ def command(
 
     Example: touchstone demo --port 8080
     """
+    # A demo that is told to stop must not leave its server behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console()
     out.mkdir(parents=True, exist_ok=True)
     try:

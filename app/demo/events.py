@@ -40,7 +40,7 @@ RETRIEVAL_OUTAGE = Event(
 )
 GERMAN_SERVED_WORSE = Event(
     week="2026-W45",
-    what="prompt p13 breaks German: half of the German answers miss the question or are invented",
+    what="prompt p13 has lost its German part: half of the German questions get an English evasion",
     criterion="answer_relevance",
     language="de",
 )

@@ -25,6 +25,7 @@ Kind = Literal[
     "ungrounded",
     "misplaced",
     "evasive",
+    "deflected",
     "lost",
     "missed",
     "blind",
@@ -46,6 +47,7 @@ TRUTH: Mapping[Kind, Mapping[str, str]] = {
     "ungrounded": _FINE | {"groundedness": "ungrounded"},
     "misplaced": _FINE | {"groundedness": "ungrounded", "answer_relevance": "irrelevant"},
     "evasive": _FINE | {"groundedness": "unsure", "answer_relevance": "irrelevant"},
+    "deflected": _FINE | {"groundedness": "unsure", "answer_relevance": "irrelevant"},
     "lost": _FINE | {"groundedness": "ungrounded", "context_relevance": "irrelevant"},
     "missed": _FINE
     | {
@@ -63,8 +65,8 @@ TRUTH: Mapping[Kind, Mapping[str, str]] = {
 
 _WEEKLY: Mapping[str, Sequence[int]] = {
     "shop-assistant": (40, 41, 39, 50, 40, 41, 39, 40),
-    "health-plan-helper": (32, 31, 33, 29, 34, 32, 31, 33),
-    "city-services": (30, 30, 31, 28, 30, 31, 36, 30),
+    "health-plan-helper": (32, 31, 33, 29, 38, 32, 31, 33),
+    "city-services": (30, 30, 31, 28, 28, 31, 36, 30),
 }
 _LANGUAGE_SHARES = (0.63, 0.23, 0.14)
 _DAY_SHARES = (0.17, 0.16, 0.16, 0.16, 0.15, 0.11, 0.09)
@@ -167,17 +169,15 @@ def _concerns(event: Event, slot: Slot) -> bool:
 _MIXTURES: Mapping[str, Sequence[tuple[Kind, float]]] = {
     BAD_RELEASE.what: (("faithful", 0.40), ("ungrounded", 0.60)),
     RETRIEVAL_OUTAGE.what: (
-        ("lost", 0.38),
-        ("missed", 0.36),
+        ("lost", 0.50),
+        ("missed", 0.28),
         ("blind", 0.12),
         ("empty", 0.10),
-        ("faithful", 0.04),
     ),
     GERMAN_SERVED_WORSE.what: (
-        ("faithful", 0.38),
-        ("misplaced", 0.28),
-        ("evasive", 0.26),
-        ("ungrounded", 0.08),
+        ("faithful", 0.36),
+        ("deflected", 0.52),
+        ("ungrounded", 0.12),
     ),
     TOXIC_BURST.what: (("toxic", 0.84), ("faithful", 0.16)),
 }

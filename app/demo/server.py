@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ HOST = "127.0.0.1"
 READY_SECONDS = 60.0
 STUCK_SECONDS = 120.0
 STOP_SECONDS = 25.0
+DYING_SECONDS = 5.0
 POLL_SECONDS = 0.5
 ATTEMPTS = 5
 UNFINISHED = ("pending", "running")
@@ -138,6 +139,8 @@ def _answer(server: DemoServer, method: str, path: str, **content: Any) -> Any:
         try:
             response = server.client.request(method, path, **content)
         except httpx.HTTPError as error:
+            with suppress(subprocess.TimeoutExpired):
+                server.process.wait(DYING_SECONDS)
             server.check()
             raise DemoFailed(f"{method} {path} failed: {error!r}") from None
         if response.status_code == 503 and attempt + 1 < ATTEMPTS:

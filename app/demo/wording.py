@@ -71,6 +71,8 @@ class Writer:
         match slot.kind:
             case "evasive":
                 return self._least_used(place, said.evasive)
+            case "deflected":
+                return self._least_used(place, phrases()["en"].evasive)
             case "missed" | "empty":
                 return self._least_used((slot.language, "missed"), said.not_found)
             case "toxic":
