@@ -12,7 +12,7 @@ from evaluators.training.tasks import Scored, Trained
 from evaluators.weights import calibration_id
 
 VERSION = "1"
-FEW_FALSE_ALARMS = frozenset({"context_relevance"})
+FEW_FALSE_ALARMS = frozenset({"context_relevance", "groundedness"})
 """Heads whose failures are rare in practice, so that false alarms would drown them."""
 Measure = Callable[..., dict[str, object]]
 PickThreshold = Callable[..., float]
