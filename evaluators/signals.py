@@ -68,7 +68,13 @@ SMALL_TALK = re.compile(
     r"|(?:have a|enjoy your)\b.{0,40}|(?:best|kind) regards.{0,40}"
     r"|(?:i['’]m|i am|i would be|i['’]d be) (?:happy|glad|here) to (?:help|assist)\b.{0,60}"
     r"|(?:here (?:is|are)|here['’]s|see below)\b.{0,50}:"
-    r"|(?:hola|gracias|de nada|hallo|danke|bitte|bonjour|merci|gern geschehen)\b.{0,30})[.!?,: ]*$",
+    r"|(?:yes|no|ja|nein|sí)|(?:good|great|excellent|nice|interesting) question"
+    r"|(?:gerne?(?: geschehen)?|guten (?:morgen|tag|abend)"
+    r"|(?:ich )?hoffe,? (?:das|dass|ich)\b.{0,60}"
+    r"|einen schönen (?:tag|abend)\b.{0,20}|(?:kann|darf) ich\b.{0,60}\?)"
+    r"|(?:(?:con mucho|mucho) gusto|buen[oa]s (?:días|tardes|noches)|espero (?:que|haber)\b.{0,60}"
+    r"|que (?:tenga|pase)\b.{0,40}|(?:puedo|necesita)\b.{0,60}\?)"
+    r"|(?:hola|gracias|de nada|hallo|danke|bitte|bonjour|merci)\b.{0,30})[.!?,: ]*$",
     re.IGNORECASE | re.DOTALL,
 )
 DISGUISES = str.maketrans(
