@@ -101,8 +101,8 @@ class Encoder:
         *,
         device: Device = "auto",
         weights: Weights = ENCODER,
-        token_budget: int = 2048,
-        cached_tokens: int = 30_000,
+        token_budget: int = 4096,
+        cached_tokens: int = 100_000,
     ) -> None:
         self.weights = weights
         self.device = "cpu"

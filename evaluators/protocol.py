@@ -101,7 +101,7 @@ class EvaluatorSpec:
     criterion: str
     version: str
     needs: frozenset[TextField]
-    batch_size: int = 16
+    batch_size: int = 32
     weights: tuple[Weights, ...] = ()
     calibration: str | None = None
     """Identifies the mapping from raw outputs to probabilities, when there is one."""

@@ -155,3 +155,14 @@ def test_what_there_is_to_judge_by_is_listed(client: TestClient, criteria: Crite
     listed = CriteriaList.model_validate(client.get("/api/v1/criteria").json())
     assert listed.digest == criteria.digest
     assert {label.name for label in listed.criteria[0].labels} >= {"grounded", "unsure"}
+
+
+def test_a_list_of_labels_is_stored_whole_or_not_at_all(client: TestClient, engine: Engine) -> None:
+    row = an_interaction()
+    save(engine, [row])
+    good = {"interaction_id": row.id, "criterion": "toxicity", "label": "none"}
+    reply = client.post("/api/v1/annotations", json=[good, {**good, "label": "no such label"}])
+    assert reply.status_code == 422
+    assert client.get(f"/api/v1/interactions/{row.id}").json()["annotations"] == []
+    reply = client.post("/api/v1/annotations", json=[good, {**good, "label": "mild"}])
+    assert [one["final_label"] for one in reply.json()["annotations"]] == ["none", "mild"]

@@ -13,6 +13,7 @@ from app.answers import JsonAnswer
 from app.api.interactions import annotation_json
 from app.api.shapes import (
     AnnotationIn,
+    AnnotationList,
     AnnotationShape,
     CriteriaList,
     EvaluatorList,
@@ -61,30 +62,25 @@ def post_score(
 
 
 @router.post(
-    "/api/v1/annotations", response_model=AnnotationShape, openapi_extra=described(AnnotationIn)
+    "/api/v1/annotations",
+    response_model=AnnotationShape | AnnotationList,
+    openapi_extra=described(AnnotationIn),
 )
-def post_annotation(
+def post_annotations(
     request: Request,
     caller: Annotated[Caller, Depends(require("review"))],
     body: Body,
     now: Now,
 ) -> JsonAnswer:
-    """Store a reviewer's label; sent again with the same idempotency key, nothing changes."""
-    asked = validated(AnnotationIn, json_of(request, body))
+    """Store a reviewer's label, or all of a list or none; an idempotency key sent again is safe."""
+    sent = json_of(request, body)
+    asked = [validated(AnnotationIn, one) for one in (sent if isinstance(sent, list) else [sent])]
     criteria: Criteria = request.app.state.criteria
-    annotation = Annotation(
-        project=caller.project,
-        reviewer=_reviewer(caller, asked),
-        final_label=asked.label,
-        blind_label=asked.label if asked.blind else None,
-        guideline_version=criteria.digest,
-        idempotency_key=asked.idempotency_key or uuid.uuid4().hex,
-        created_at=now,
-        **asked.model_dump(exclude={"label", "blind", "reviewer", "idempotency_key"}),
-    )
+    made = [_annotation(caller, one, criteria, now) for one in asked]
     with transaction(request.app.state.engine) as session:
-        stored = add_annotation(session, annotation, criteria=criteria)
-    return JsonAnswer(annotation_json(stored))
+        stored = [add_annotation(session, one, criteria=criteria) for one in made]
+    shown = [annotation_json(one) for one in stored]
+    return JsonAnswer({"annotations": shown} if isinstance(sent, list) else shown[0])
 
 
 @router.get("/api/v1/evaluators", response_model=EvaluatorList, tags=["read"])
@@ -104,6 +100,21 @@ def get_criteria(
     criteria: Criteria = request.app.state.criteria
     shown = [criterion.model_dump() for criterion in criteria]
     return JsonAnswer({"criteria": shown, "digest": criteria.digest})
+
+
+def _annotation(
+    caller: Caller, asked: AnnotationIn, criteria: Criteria, now: datetime
+) -> Annotation:
+    return Annotation(
+        project=caller.project,
+        reviewer=_reviewer(caller, asked),
+        final_label=asked.label,
+        blind_label=asked.label if asked.blind else None,
+        guideline_version=criteria.digest,
+        idempotency_key=asked.idempotency_key or uuid.uuid4().hex,
+        created_at=now,
+        **asked.model_dump(exclude={"label", "blind", "reviewer", "idempotency_key"}),
+    )
 
 
 def _check_criteria(request: Request, names: Sequence[str] | None) -> None:

@@ -201,6 +201,12 @@ class AnnotationShape(Shape):
     created_at: datetime
 
 
+class AnnotationList(Shape):
+    """Stored annotations, in the order in which they were sent."""
+
+    annotations: list[AnnotationShape]
+
+
 class FeedbackShape(Shape):
     """Stored feedback."""
 

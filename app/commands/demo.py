@@ -34,6 +34,7 @@ from app.demo.traffic import DemoInteraction, demo_traffic
 from app.settings import has_display
 
 THUMBS_PER_REQUEST = 100
+LABELS_PER_REQUEST = 60
 
 
 def command(
@@ -138,8 +139,10 @@ def _label(server: DemoServer, traffic: tuple[DemoInteraction, ...], progress: P
     known = {one["name"]: [label["name"] for label in one["labels"]] for one in criteria}
     ids = _interaction_ids(server)
     made = list(labels(traffic, known))
-    for label in progress.track(made, description="Labels, synthetic"):
-        post(server, "/api/v1/annotations", label.body(ids[label.trace_id]))
+    starts = range(0, len(made), LABELS_PER_REQUEST)
+    for start in progress.track(starts, description="Labels, synthetic"):
+        some = made[start : start + LABELS_PER_REQUEST]
+        post(server, "/api/v1/annotations", [one.body(ids[one.trace_id]) for one in some])
     said = list(thumbs(traffic))
     for start in range(0, len(said), THUMBS_PER_REQUEST):
         post(server, "/api/v1/feedback", said[start : start + THUMBS_PER_REQUEST])
