@@ -39,6 +39,22 @@ def test_every_command_explains_itself(name: str) -> None:
     assert "Usage: touchstone" in result.stdout
 
 
+@pytest.mark.parametrize(
+    "line", sorted({line for line in re.findall(r"`(touchstone \w+ [^`]*--[^`]*)`", README)})
+)
+def test_a_command_line_in_the_manual_uses_options_that_exist(line: str) -> None:
+    words = line.split()[1:]
+    command = words[: 2 if words[0] in {"keys", "reviewers", "bench"} else 1]
+    result = subprocess.run(
+        [sys.executable, "-m", "app", *command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert all(word in result.stdout for word in words if word.startswith("--"))
+
+
 def test_every_path_of_the_api_is_in_the_manual(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     named = set(re.findall(r"`(?:GET |POST )?(/[^`?]*)`", README))
