@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.ingest.documents import documents_of, result_texts
 from app.ingest.nested import parsed, visible
 from app.ingest.words import (
     Message,
@@ -149,6 +150,14 @@ def kind_piece(value: Any, kinds: Mapping[str, str], attribute: str) -> Pieces:
     """The kind of the span, where its name is one that is known."""
     if isinstance(value, str):
         yield Piece("kind", kinds.get(value.lower()), attribute)
+
+
+def fetched_pieces(kind: str | None, output: Any, attribute: str) -> Pieces:
+    """What a retriever found or a tool answered; nothing for a span of another kind."""
+    if kind in (RETRIEVER, RERANKER):
+        yield Piece("contexts", documents_of(output), attribute)
+    elif kind == TOOL:
+        yield Piece("tool_results", result_texts(output), attribute)
 
 
 def first_text(value: Any) -> str | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from app.ingest.documents import documents_of, result_texts
 from app.ingest.nested import decoded, parsed
 from app.ingest.pieces import (
     AGENT,
@@ -16,6 +15,7 @@ from app.ingest.pieces import (
     Piece,
     Pieces,
     as_count,
+    fetched_pieces,
     has_prefix,
     input_pieces,
     kind_piece,
@@ -59,10 +59,7 @@ def langfuse(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     kind = attributes.get("langfuse.observation.type")
     yield from kind_piece(kind, KINDS, "langfuse.observation.type")
     output = attributes.get("langfuse.observation.output")
-    if kind == "retriever":
-        yield Piece("contexts", documents_of(output), "langfuse.observation.output")
-    elif kind == "tool":
-        yield Piece("tool_results", result_texts(output), "langfuse.observation.output")
+    yield from fetched_pieces(KINDS.get(str(kind).lower()), output, "langfuse.observation.output")
     for level in ("observation", "trace"):
         name = f"langfuse.{level}.input"
         yield from input_pieces(attributes.get(name), name)

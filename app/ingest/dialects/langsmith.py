@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from app.ingest.documents import documents_of, result_texts
 from app.ingest.pieces import (
     CHAIN,
     EMBEDDING,
@@ -11,8 +10,8 @@ from app.ingest.pieces import (
     RETRIEVER,
     SEGMENT,
     TOOL,
-    Piece,
     Pieces,
+    fetched_pieces,
     has_prefix,
     input_pieces,
     kind_piece,
@@ -55,10 +54,7 @@ def langsmith(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     kind = attributes.get("langsmith.span.kind")
     yield from kind_piece(kind, KINDS, "langsmith.span.kind")
     answer = attributes.get("gen_ai.completion")
-    if kind == "retriever":
-        yield Piece("contexts", documents_of(answer), "gen_ai.completion")
-    elif kind == "tool":
-        yield Piece("tool_results", result_texts(answer), "gen_ai.completion")
+    yield from fetched_pieces(KINDS.get(str(kind).lower()), answer, "gen_ai.completion")
     yield from input_pieces(attributes.get("gen_ai.prompt"), "gen_ai.prompt")
     yield from output_pieces(answer, "gen_ai.completion")
     yield from text_pieces(attributes, TEXTS)

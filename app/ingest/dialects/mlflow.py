@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.ingest.documents import documents_of, result_texts
 from app.ingest.nested import decoded
 from app.ingest.pieces import (
     AGENT,
@@ -17,6 +16,7 @@ from app.ingest.pieces import (
     Piece,
     Pieces,
     as_count,
+    fetched_pieces,
     has_prefix,
     input_pieces,
     kind_piece,
@@ -54,10 +54,7 @@ def mlflow(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     held = {name: decoded(value) for name, value in span.attributes.items()}
     kind = held.get("mlflow.spanType")
     yield from kind_piece(kind, KINDS, "mlflow.spanType")
-    if kind in ("RETRIEVER", "RERANKER"):
-        yield Piece("contexts", documents_of(held.get(OUTPUTS)), OUTPUTS)
-    elif kind == "TOOL":
-        yield Piece("tool_results", result_texts(held.get(OUTPUTS)), OUTPUTS)
+    yield from fetched_pieces(KINDS.get(str(kind).lower()), held.get(OUTPUTS), OUTPUTS)
     yield from input_pieces(held.get(INPUTS), INPUTS)
     yield from output_pieces(held.get(OUTPUTS), OUTPUTS)
     yield from _texts(held)
