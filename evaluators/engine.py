@@ -1,8 +1,9 @@
 """Runs the sentence encoder: one copy for all evaluators, equal texts encoded once.
 
-Texts are tokenised once, sorted by length and run in batches of a bounded number of tokens, in
-fp32. Constructing an `Encoder` is free; `load()` imports torch, checks the digest of the weights
-and refuses others. Nothing here touches the network.
+Texts are tokenised once, sorted by length and run in batches of a bounded number of tokens by
+`evaluators.heads.runner`, in the precision that is faster here. Constructing an `Encoder` is free;
+`load()` imports torch, checks the digest of the weights and refuses others. Nothing here touches
+the network.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from evaluators.protocol import Weights
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Device = Literal["auto", "cpu", "cuda"]
+Wanted = Literal["auto", "fp32", "bf16"]
+"""The precision an encoder is asked to run in; `auto` is the fastest that the device has."""
 
 ENCODER = Weights(
     name="all-MiniLM-L6-v2",
@@ -34,6 +37,13 @@ log = logging.getLogger(__name__)
 
 class WeightsError(Exception):
     """Weights are absent or not the ones that were pinned; the sentence says what to do."""
+
+
+class Tokens(NamedTuple):
+    """A sequence for an encoder, special tokens included; without segment ids all are 0."""
+
+    ids: tuple[int, ...]
+    types: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,39 +110,36 @@ class Encoder:
         folder: Path | None = None,
         *,
         device: Device = "auto",
+        precision: Wanted = "auto",
         weights: Weights = ENCODER,
-        token_budget: int = 4096,
         cached_tokens: int = 100_000,
     ) -> None:
         self.weights = weights
-        self.device = "cpu"
         self._folder = folder
-        self._wanted = device
-        self._token_budget = token_budget
+        self._device: Device = device
+        self._precision: Wanted = precision
         self._cached_tokens = cached_tokens
         self._cache: OrderedDict[str, Encoded] = OrderedDict()
         self._tokens_held = 0
-        self._torch: Any = None
-        self._model: Any = None
+        self._runner: Any = None
         self._tokenizer: Any = None
 
     def load(self) -> None:
         """Read tokenizer and weights once; raise WeightsError for any other weights."""
-        if self._model is not None:
+        if self._runner is not None:
             return
         folder = self._folder or find_encoder()
         check_digest(folder / "model.safetensors", self.weights.sha256)
         import tokenizers  # noqa: PLC0415
-        import torch  # noqa: PLC0415
 
         from evaluators.heads.bert import read_bert  # noqa: PLC0415
+        from evaluators.heads.runner import Runner  # noqa: PLC0415
 
-        self._torch = torch
-        self.device = choose_device(self._wanted, has_cuda=torch.cuda.is_available())
         self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
-        self._model = read_bert(folder, self.device)
+        bert = read_bert(folder, "cpu")
+        self._runner = Runner(bert, device=self._device, precision=self._precision)
 
     def encode(self, texts: Iterable[str]) -> list[Encoded]:
         """One encoding per text, in order; equal texts are computed once."""
@@ -153,28 +160,9 @@ class Encoder:
                 [text[: MAX_TOKENS * 32] for text in texts]
             )
         ]
-        done: dict[str, Encoded] = {}
-        for batch in token_batches([len(ids) for ids in token_ids], self._token_budget):
-            encoded = self._run_batch([token_ids[index] for index in batch])
-            done.update(zip([texts[index] for index in batch], encoded, strict=True))
-        return done
-
-    def _run_batch(self, token_ids: list[list[int]]) -> list[Encoded]:
-        torch = self._torch
-        width = max(len(ids) for ids in token_ids)
-        padded = [ids + [0] * (width - len(ids)) for ids in token_ids]
-        ids = torch.tensor(padded, device=self.device)
-        mask = (torch.arange(width) < torch.tensor([[len(i)] for i in token_ids])).to(self.device)
-        with torch.inference_mode():
-            states = self._model.states(ids, mask)
-            weights = mask.unsqueeze(-1).float()
-            pooled = (states * weights).sum(1) / weights.sum(1)
-            vectors = torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
-            tokens = torch.nn.functional.normalize(states, dim=-1).half().cpu().numpy()
-        return [
-            Encoded(vectors[row], tokens[row, 1 : len(own) - 1].copy(), tuple(own[1:-1]))
-            for row, own in enumerate(token_ids)
-        ]
+        found = self._runner.run([Tokens(tuple(ids)) for ids in token_ids], mean=True, tokens=True)
+        encoded = map(_encoded, token_ids, found.mean, found.tokens)
+        return dict(zip(texts, encoded, strict=True))
 
     def _remember(self, text: str, encoded: Encoded) -> None:
         if text not in self._cache:
@@ -184,3 +172,15 @@ class Encoder:
         while self._tokens_held > self._cached_tokens and len(self._cache) > 1:
             _, oldest = self._cache.popitem(last=False)
             self._tokens_held -= len(oldest.token_ids)
+
+
+def _encoded(
+    token_ids: list[int], mean: "NDArray[np.float32]", states: "NDArray[np.float32]"
+) -> Encoded:
+    tokens = states[1:-1]
+    lengths = (tokens**2).sum(axis=1, keepdims=True) ** 0.5
+    return Encoded(
+        vector=mean / (mean**2).sum() ** 0.5,
+        tokens=(tokens / lengths).astype("float16"),
+        token_ids=tuple(token_ids[1:-1]),
+    )

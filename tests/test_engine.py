@@ -12,6 +12,7 @@ from transformers import BertConfig, BertModel
 from evaluators.engine import (
     ENCODER,
     Encoder,
+    Tokens,
     WeightsError,
     check_digest,
     choose_device,
@@ -20,6 +21,7 @@ from evaluators.engine import (
     token_batches,
 )
 from evaluators.heads.bert import read_bert
+from evaluators.heads.runner import Runner
 from evaluators.protocol import Weights
 
 TEXTS = [
@@ -80,6 +82,20 @@ def test_it_computes_what_transformers_computes() -> None:
         expected = theirs(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         found = ours.states(ids, mask)
     assert torch.allclose(found[mask], expected[mask], atol=1e-5)
+
+
+def test_segments_count() -> None:
+    bert = read_bert(find_encoder(), "cpu")
+    theirs = BertModel(BertConfig.from_pretrained(find_encoder()), add_pooling_layer=False).eval()
+    theirs.load_state_dict({name: bert.state[name] for name in theirs.state_dict()})
+    ids, types = (101, 2054, 102, 2748, 102), (0, 0, 0, 1, 1)
+    found = Runner(bert, device="cpu", precision="fp32").run([Tokens(ids, types)], tokens=True)
+    with torch.inference_mode():
+        expected = theirs(
+            input_ids=torch.tensor([ids]), token_type_ids=torch.tensor([types])
+        ).last_hidden_state[0]
+    assert found.tokens is not None
+    assert np.abs(found.tokens[0] - expected.numpy()).max() < 1e-4
 
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,11 @@
-"""A BERT encoder in plain torch: what transformers computes, without the cost of importing it."""
+"""A BERT encoder in plain torch: what transformers computes, without the cost of importing it.
+
+`Bert` holds the weights and the formula, on padded batches, so that it can be trained and compared.
+`evaluators.heads.packed.Runner` computes the same formula fast.
+"""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +13,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-State = dict[str, Tensor]
+State = Mapping[str, Tensor]
+
+EMBEDDINGS = "embeddings"
+HEADS = 12
+EPSILON = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +29,30 @@ class Bert:
     heads: int
     epsilon: float
 
-    def states(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """The last hidden states, shape (batch, tokens, width); mask is True on real tokens."""
-        embedding = self.state["embeddings.word_embeddings.weight"][ids]
-        embedding = embedding + self.state["embeddings.position_embeddings.weight"][: ids.shape[1]]
-        embedding = embedding + self.state["embeddings.token_type_embeddings.weight"][0]
-        states = self._normalise(embedding, "embeddings.LayerNorm")
+    @classmethod
+    def of(cls, state: State, *, heads: int = HEADS, epsilon: float = EPSILON) -> "Bert":
+        """The encoder with these weights, named as transformers names those of `BertModel`."""
+        numbers = {int(name.split(".")[2]) for name in state if name.startswith("encoder.layer.")}
+        if numbers != set(range(len(numbers))) or not numbers:
+            raise ValueError(f"the weights hold no row of encoder layers but {sorted(numbers)}")
+        return cls(state=state, layers=len(numbers), heads=heads, epsilon=epsilon)
+
+    @property
+    def width(self) -> int:
+        return self.state[f"{EMBEDDINGS}.LayerNorm.weight"].shape[0]
+
+    def states(self, ids: Tensor, mask: Tensor, types: Tensor | None = None) -> Tensor:
+        """The last hidden states, shape (batch, tokens, width); mask is True on real tokens.
+
+        `types` are the segment ids of the tokens, shape (batch, tokens); without them all are 0.
+        """
+        embedding = self.state[f"{EMBEDDINGS}.word_embeddings.weight"][ids]
+        embedding = (
+            embedding + self.state[f"{EMBEDDINGS}.position_embeddings.weight"][: ids.shape[1]]
+        )
+        kinds = self.state[f"{EMBEDDINGS}.token_type_embeddings.weight"]
+        embedding = embedding + (kinds[0] if types is None else kinds[types])
+        states = self._normalise(embedding, f"{EMBEDDINGS}.LayerNorm")
         attended = mask[:, None, None, :]
         for layer in range(self.layers):
             states = self._layer(states, attended, f"encoder.layer.{layer}")
@@ -61,9 +88,8 @@ def read_bert(folder: Path, device: str) -> Bert:
     config = json.loads((folder / "config.json").read_text())
     if config["model_type"] != "bert" or config["hidden_act"] != "gelu":
         raise ValueError(f"{folder} holds no BERT encoder with gelu")
-    return Bert(
-        state=load_file(folder / "model.safetensors", device=device),
-        layers=config["num_hidden_layers"],
+    return Bert.of(
+        load_file(folder / "model.safetensors", device=device),
         heads=config["num_attention_heads"],
         epsilon=config["layer_norm_eps"],
     )

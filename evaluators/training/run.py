@@ -23,7 +23,7 @@ def train_heads(
     pick: PickThreshold,
 ) -> dict[str, object]:
     """Train one head, write its files and return its entry in the manifest."""
-    encoder = Encoder(device="cpu", cached_tokens=CACHED_TOKENS, token_budget=4096)
+    encoder = Encoder(device="cpu", cached_tokens=CACHED_TOKENS)
     encoder.load()
     if cache is not None:
         cache.mkdir(parents=True, exist_ok=True)
