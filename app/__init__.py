@@ -2,13 +2,15 @@
 
 1. **receive** (`receive.py`, `api/`): a request comes with a key; the key says which project.
 2. **decode** (`ingest/otlp.py`, `ingest/logs.py`): bytes become spans; a bad span is refused by
-   itself, with a reason; hostile values become harmless ones, the same on every database.
-3. **commit** (`store/spans.py`): spans go to disk as they are. Only now is the answer 200. A copy
-   of a span that is there already is a duplicate; of two copies the fuller stays.
+   itself, with a reason. Nothing else is read yet.
+3. **commit** (`writing.py`, `store/spans.py`): spans go to disk as they are, together with those
+   of other requests. Only now is the answer 200. A copy of a span that is there already is a
+   duplicate; of two copies the fuller stays.
 4. **wait** (`store/spans.py: due_traces`): until no span has come for `trace_quiet_seconds`, at
    most `trace_max_age_seconds`. A span that comes later sends its trace through here again.
-5. **assemble** (`ingest/assemble.py`, `ingest/dialects/`): the topmost span with a prompt and a
-   response becomes an interaction; where each word was found is kept beside it.
+5. **assemble** (`ingest/stored.py`, `ingest/assemble.py`, `ingest/dialects/`): what came is read;
+   hostile values become harmless ones, the same on every database. The topmost span with a prompt
+   and a response becomes an interaction; where each word was found is kept beside it.
 6. **enqueue** (`store/evaluations.py`): one row per evaluator, in the same transaction. An
    evaluator whose words are missing abstains here. Nothing waits in memory.
 7. **claim** (`worker.py`, `store/evaluations.py`): a worker takes rows for a time, with a token.

@@ -18,7 +18,7 @@ from sqlmodel import Session, SQLModel
 
 from app.errors import Busy, SetupError
 
-SCHEMA_HEAD = "0001"
+SCHEMA_HEAD = "0002"
 BUSY_TIMEOUT_SECONDS = 5
 WAIT_MS = 1000 * BUSY_TIMEOUT_SECONDS
 _TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
@@ -148,6 +148,16 @@ def upsert(
     else:
         statement = statement.on_conflict_do_nothing(index_elements=list(keys))
     session.connection().execute(statement, [dict(row) for row in rows])
+
+
+def insert_new(session: Session, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert the rows whose primary key is new, and return how many those were."""
+    if not rows:
+        return 0
+    dialect = sqlite if is_sqlite(session) else postgresql
+    statement = dialect.insert(table.__table__).on_conflict_do_nothing()  # type: ignore[attr-defined]
+    counted = session.connection().execution_options(preserve_rowcount=True)
+    return counted.execute(statement, [dict(row) for row in rows]).rowcount
 
 
 def ping(engine: Engine) -> None:

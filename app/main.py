@@ -12,7 +12,9 @@ from app.criteria import Criteria, read_criteria
 from app.database import open_database
 from app.errors import SetupError
 from app.guardrail import InProcessJudge, JudgeProcess
+from app.requests import Held
 from app.settings import Settings
+from app.writing import Writer
 from evaluators import UnknownEvaluator, load_evaluators
 from evaluators.engine import WeightsError
 from evaluators.protocol import Evaluator
@@ -38,6 +40,8 @@ def create_app(
     app.state.settings = settings
     app.state.criteria = criteria
     app.state.engine = open_database(settings.database_url)
+    app.state.writer = Writer(app.state.engine)
+    app.state.held = Held()
     if evaluators is None:
         found = find_evaluators(settings)
         app.state.score = JudgeProcess(partial(find_evaluators, settings), criteria)
@@ -74,5 +78,6 @@ def load_all(evaluators: Sequence[Evaluator]) -> None:
 @asynccontextmanager
 async def _close_at_the_end(app: FastAPI) -> AsyncIterator[None]:
     yield
+    app.state.writer.close()
     app.state.score.close()
     app.state.engine.dispose()

@@ -6,13 +6,13 @@ redirect. Bodies are protobuf or JSON; answers and errors come in the encoding o
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.access import Caller, require
 from app.answers import OTLP_PREFIXES
-from app.database import transaction
 from app.ingest.logs import decode_logs
 from app.ingest.otlp import (
     MEDIA_TYPES,
@@ -23,9 +23,8 @@ from app.ingest.otlp import (
     reply_type,
 )
 from app.metrics import metrics_of
-from app.requests import body_of, current_time
-from app.store.spans import Stored, store_logs, store_spans
-from app.tables import LogRecord, Span
+from app.requests import body_of, current_time, write
+from app.store.spans import Chunk, Log, Stored, store_logs, store_spans
 
 router = APIRouter(tags=["ingest"])
 
@@ -37,18 +36,16 @@ Now = Annotated[datetime, Depends(current_time)]
 def receive_traces(request: Request, caller: Ingester, body: Body, now: Now) -> Response:
     """Store an `ExportTraceServiceRequest`; 200 once it is on disk, safe to send again."""
     content_type = request.headers.get("content-type")
-    decoded = decode_traces(body, content_type, project=caller.project, now=now)
-    with transaction(request.app.state.engine) as session:
-        stored = store_spans(session, decoded.rows, now=now)
+    decoded = decode_traces(body, content_type, project=caller.project)
+    stored = write(request, partial(store_spans, chunks=decoded.rows, now=now), len(body))
     return _answer(request, caller, "traces", decoded, stored)
 
 
 def receive_logs(request: Request, caller: Ingester, body: Body, now: Now) -> Response:
     """Store an `ExportLogsServiceRequest`; records that belong to no span are left out."""
     content_type = request.headers.get("content-type")
-    decoded = decode_logs(body, content_type, project=caller.project, now=now)
-    with transaction(request.app.state.engine) as session:
-        stored = store_logs(session, decoded.rows, now=now)
+    decoded = decode_logs(body, content_type, project=caller.project)
+    stored = write(request, partial(store_logs, logs=decoded.rows, now=now), len(body))
     return _answer(request, caller, "logs", decoded, stored)
 
 
@@ -64,7 +61,7 @@ def _answer(
     request: Request,
     caller: Caller,
     signal: Literal["traces", "logs"],
-    decoded: Decoded[Span] | Decoded[LogRecord],
+    decoded: Decoded[Chunk] | Decoded[Log],
     stored: Stored,
 ) -> Response:
     """Success with what was refused, counted now that the transaction is over."""

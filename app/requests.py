@@ -4,18 +4,22 @@ Everything here refuses with an error of `app.errors`, whose sentence says what 
 """
 
 import json
-from collections.abc import Iterator
+from asyncio import timeout
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from sqlmodel import Session
 
-from app.errors import BadRequest, UnknownField, UnsupportedMediaType
+from app.errors import BadRequest, Busy, UnknownField, UnsupportedMediaType
 from app.ingest.body import read_body
 from app.settings import Settings
+from app.writing import Writer
 
+BODY_SECONDS = 60
 JSON_TYPES = frozenset({"application/json", ""})
 JSON_LINES_TYPES = frozenset(
     {"application/x-ndjson", "application/jsonl", "application/x-jsonlines"}
@@ -23,6 +27,7 @@ JSON_LINES_TYPES = frozenset(
 INSTANT_EXAMPLES = "2026-11-18, 2026-11-18T09:30:00 or 2026-11-18T09:30:00+01:00"
 
 Body = TypeVar("Body", bound=BaseModel)
+Result = TypeVar("Result")
 
 
 def current_time() -> datetime:
@@ -46,9 +51,52 @@ def refuse_nul(request: Request) -> None:
         raise BadRequest("the address holds a NUL character; remove %00 from it")
 
 
-async def body_of(request: Request) -> bytes:
-    """The inflated body, or TooLarge; declared after the caller, so that strangers send nothing."""
-    return await read_body(request, settings_of(request).max_body_bytes)
+async def body_of(request: Request) -> AsyncIterator[bytes]:
+    """The inflated body; declared after the caller, so that strangers send nothing.
+
+    Raises TooLarge for the body itself, and Busy while the bodies of all requests together are
+    larger than `max_pending_bytes`: what cannot be held is to be sent again, not to be lost.
+    """
+    settings = settings_of(request)
+    share = Share(request.app.state.held, settings.max_pending_bytes)
+    try:
+        async with timeout(BODY_SECONDS):
+            body = await read_body(request, settings.max_body_bytes, share.take)
+        yield body
+    except TimeoutError:
+        raise Busy(f"the body did not arrive within {BODY_SECONDS} s; send it again") from None
+    finally:
+        share.give_back()
+
+
+class Held:
+    """How many bytes of bodies this process holds; only the event loop's thread changes it."""
+
+    n_bytes = 0
+
+
+class Share:
+    """The part of the held bytes that belongs to one request."""
+
+    def __init__(self, held: Held, limit: int) -> None:
+        self._held, self._limit, self._mine = held, limit, 0
+
+    def take(self, n_bytes: int) -> None:
+        """Count that many bytes more, or raise Busy when all requests hold too many."""
+        if self._held.n_bytes + n_bytes > self._limit:
+            raise Busy("too many requests are waiting for the disk; send the same request again")
+        self._held.n_bytes += n_bytes
+        self._mine += n_bytes
+
+    def give_back(self) -> None:
+        self._held.n_bytes -= self._mine
+        self._mine = 0
+
+
+def write(request: Request, work: Callable[[Session], Result], n_bytes: int) -> Result:
+    """What the work returns, once it is on disk together with the work of other requests."""
+    writer: Writer = request.app.state.writer
+    return writer.write(work, n_bytes=n_bytes)
 
 
 def media_type_of(request: Request) -> str:

@@ -36,6 +36,11 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         64 * 1024 * 1024, gt=0, description="Largest request body, before and after inflation."
     )
+    max_pending_bytes: int = Field(
+        256 * 1024 * 1024,
+        gt=0,
+        description="Bytes of all bodies held at a time; beyond, senders are asked to retry.",
+    )
     models_dir: Path = Field(
         Path("models_cache"), description="Where fetched weights of hub evaluators lie."
     )

@@ -4,115 +4,94 @@
 network in this project; these are *tables*.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Column,
-    DateTime,
-    Dialect,
-    Index,
-    MetaData,
-    Text,
-    UniqueConstraint,
-)
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import TypeDecorator
-from sqlmodel import Field, SQLModel
+from sqlalchemy import Index, Text, UniqueConstraint, text
+from sqlmodel import Field
 
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
+from app.columns import Table, UtcDateTime, at_column, json_column, ns_column, text_column
 
 EvaluationStatus = Literal["pending", "running", "scored", "abstained", "failed", "skipped"]
-SpanRow = dict[str, Any]
-Json = JSON().with_variant(JSONB(), "postgresql")
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime in UTC on both databases; SQLite alone would forget the zone."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None or value.tzinfo is not None:
-            return value.astimezone(UTC) if value is not None else None
-        return value.replace(tzinfo=UTC)
-
-
-class Table(SQLModel):
-    """The base of all tables, with names for every constraint so that migrations can name them."""
-
-    metadata = MetaData(naming_convention=NAMING)
-
-
-def _at(*, nullable: bool = False, index: bool = False) -> Any:
-    default = None if nullable else ...
-    return Field(default, sa_type=UtcDateTime, nullable=nullable, index=index)
-
-
-def _json(default: Any = dict) -> Any:
-    return Field(default_factory=default, sa_column=Column(Json, nullable=False))
-
-
-def _text(default: Any = "") -> Any:
-    return Field(default, sa_type=Text)
-
-
-def _ns(default: Any = 0, *, nullable: bool = False) -> Any:
-    return Field(default, sa_type=BigInteger, nullable=nullable)
 
 
 class Trace(Table, table=True):
     """A trace as seen so far, and whether its interactions must be assembled anew."""
 
+    __table_args__ = (
+        Index(
+            "ix_trace_pending",
+            "pending_since_at",
+            sqlite_where=text("pending_since_at IS NOT NULL"),
+            postgresql_where=text("pending_since_at IS NOT NULL"),
+        ),
+    )
+
     project: str = Field(primary_key=True)
     trace_id: str = Field(primary_key=True)
     application: str = ""
-    first_seen_at: datetime = _at()
-    last_seen_at: datetime = _at()
-    pending_since_at: datetime | None = _at(nullable=True, index=True)
+    first_seen_at: datetime = at_column()
+    last_seen_at: datetime = at_column()
+    pending_since_at: datetime | None = at_column(nullable=True)
     """When the first span arrived that has not been assembled; None when all are."""
+    span_count: int = 0
+    unmapped_count: int = 0
+    """How many of its spans no convention says anything about."""
+    interaction_count: int = 0
+    extractor: str = ""
+    """The version of the extraction that assembled it; empty before that."""
+    tallied_at: datetime | None = at_column(nullable=True)
+    """The day of the tally that counts it."""
 
 
-class Span(Table, table=True):
-    """One span with its raw attributes, so that extraction can be run again."""
+class ExtractionTally(Table, table=True):
+    """What was found in an application's traces that were first seen on one day."""
+
+    __tablename__ = "extraction_tally"
+
+    project: str = Field(primary_key=True)
+    application: str = Field(primary_key=True)
+    day_at: datetime = Field(sa_type=UtcDateTime, primary_key=True)
+    traces: int = 0
+    empty_traces: int = 0
+    """Traces in which no span holds both a prompt and a response."""
+    spans: int = 0
+    unmapped: int = 0
+
+
+class SpanEntry(Table, table=True):
+    """One span's identity, how full its kept copy is, and which chunk holds that copy."""
+
+    __tablename__ = "span"
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
     project: str = Field(primary_key=True)
     trace_id: str = Field(primary_key=True)
     span_id: str = Field(primary_key=True)
-    parent_span_id: str | None = None
-    name: str = _text()
-    kind: int = 0
-    start_ns: int = _ns()
-    end_ns: int = _ns()
-    status_code: int = 0
-    status_message: str = _text()
-    attributes: dict[str, Any] = _json()
-    events: list[dict[str, Any]] = _json(list)
-    links: list[dict[str, Any]] = _json(list)
-    resource: dict[str, Any] = _json()
-    scope: str = _text()
-    content_hash: str
-    received_at: datetime = _at()
+    start_ns: int = ns_column()
+    end_ns: int = ns_column()
+    detail: int = 0
+    """How many attributes, events and links the copy has."""
+    content_hash: bytes
+    chunk: bytes
+    conflicts: int = 0
+    """How many other copies came that differ and are not fuller; they are not kept."""
 
 
-class LogRecord(Table, table=True):
+class SpanChunk(Table, table=True):
+    """The spans of one trace that came in one request, as the OTLP message that they are."""
+
+    __tablename__ = "span_chunk"
+
+    project: str = Field(primary_key=True)
+    trace_id: str = Field(primary_key=True)
+    digest: bytes = Field(primary_key=True)
+    content: bytes
+    """A packed ExportTraceServiceRequest, so that extraction can be run again on all of it."""
+    received_at: datetime = at_column()
+
+
+class LogEntry(Table, table=True):
     """An OTLP log record that belongs to a span, as some instrumentations send words apart."""
 
     __tablename__ = "log_record"
@@ -120,13 +99,10 @@ class LogRecord(Table, table=True):
     project: str = Field(primary_key=True)
     trace_id: str = Field(primary_key=True)
     span_id: str = Field(primary_key=True)
-    content_hash: str = Field(primary_key=True)
-    event_name: str = _text()
-    time_ns: int = _ns()
-    body: Any = Field(default=None, sa_column=Column(Json, nullable=True))
-    attributes: dict[str, Any] = _json()
-    resource: dict[str, Any] = _json()
-    received_at: datetime = _at()
+    content_hash: bytes = Field(primary_key=True)
+    content: bytes
+    """A packed ExportLogsServiceRequest that holds this record alone."""
+    received_at: datetime = at_column()
 
 
 class Interaction(Table, table=True):
@@ -149,20 +125,20 @@ class Interaction(Table, table=True):
     conversation_id: str | None = None
     user_hash: str | None = None
     system_prompt: str | None = Field(default=None, sa_type=Text)
-    prompt: str = _text()
-    response: str = _text()
-    contexts: list[str] = _json(list)
+    prompt: str = text_column()
+    response: str = text_column()
+    contexts: list[str] = json_column(list)
     content_hash: str
-    segments: dict[str, str] = _json()
-    provenance: dict[str, Any] = _json()
+    segments: dict[str, str] = json_column()
+    provenance: dict[str, Any] = json_column()
     """Per extracted field: the convention, the attribute and the span it was read from."""
-    duration_ns: int | None = _ns(None, nullable=True)
+    duration_ns: int | None = ns_column(None, nullable=True)
     input_tokens: int | None = None
     output_tokens: int | None = None
     finish_reason: str | None = None
     error: str | None = Field(default=None, sa_type=Text)
-    started_at: datetime = _at()
-    received_at: datetime = _at()
+    started_at: datetime = at_column()
+    received_at: datetime = at_column()
 
 
 class Evaluation(Table, table=True):
@@ -188,17 +164,17 @@ class Evaluation(Table, table=True):
     threshold: float | None = None
     explanation: str | None = Field(default=None, sa_type=Text)
     """Why it was scored so, why it abstained, or what went wrong: a sentence for people."""
-    evidence: list[dict[str, Any]] = _json(list)
+    evidence: list[dict[str, Any]] = json_column(list)
     error_type: str | None = None
     attempts: int = 0
-    lease_until_at: datetime | None = _at(nullable=True)
+    lease_until_at: datetime | None = at_column(nullable=True)
     lease_token: str | None = None
     """Fences the verdict: only the holder of the current token may record."""
     weights_digest: str | None = Field(default=None, sa_type=Text)
     calibration: str | None = None
     seconds: float | None = None
-    created_at: datetime = _at()
-    finished_at: datetime | None = _at(nullable=True)
+    created_at: datetime = at_column()
+    finished_at: datetime | None = at_column(nullable=True)
 
 
 class Rollup(Table, table=True):
@@ -218,7 +194,7 @@ class Rollup(Table, table=True):
     failed: int = 0
     total: float = 0.0
     total_squared: float = 0.0
-    histogram: list[int] = _json(list)
+    histogram: list[int] = json_column(list)
     """How many scores lie in each of 20 equal bins of [0, 1]; the last bin holds 1.0."""
 
 
@@ -245,7 +221,7 @@ class Annotation(Table, table=True):
     replaces_id: int | None = Field(default=None, foreign_key="annotation.id")
     idempotency_key: str = Field(unique=True)
     seconds: float | None = None
-    created_at: datetime = _at()
+    created_at: datetime = at_column()
 
 
 class Feedback(Table, table=True):
@@ -263,7 +239,7 @@ class Feedback(Table, table=True):
     comment: str | None = Field(default=None, sa_type=Text)
     user_hash: str | None = None
     content_hash: str = Field(unique=True)
-    received_at: datetime = _at()
+    received_at: datetime = at_column()
 
 
 class ReviewQueue(Table, table=True):
@@ -275,10 +251,10 @@ class ReviewQueue(Table, table=True):
     id: int | None = Field(default=None, primary_key=True)
     project: str
     name: str
-    criteria: list[str] = _json(list)
-    filters: dict[str, Any] = _json()
+    criteria: list[str] = json_column(list)
+    filters: dict[str, Any] = json_column()
     created_by: str
-    created_at: datetime = _at()
+    created_at: datetime = at_column()
 
 
 class ReviewItem(Table, table=True):
@@ -293,9 +269,9 @@ class ReviewItem(Table, table=True):
     position: int
     stratum: str
     inclusion_probability: float
-    done_at: datetime | None = _at(nullable=True)
+    done_at: datetime | None = at_column(nullable=True)
     lease_reviewer: str | None = None
-    lease_until_at: datetime | None = _at(nullable=True)
+    lease_until_at: datetime | None = at_column(nullable=True)
 
 
 class Reviewer(Table, table=True):
@@ -306,8 +282,8 @@ class Reviewer(Table, table=True):
     name: str = Field(unique=True)
     role: str = "reviewer"
     password_hash: str | None = None
-    created_at: datetime = _at()
-    disabled_at: datetime | None = _at(nullable=True)
+    created_at: datetime = at_column()
+    disabled_at: datetime | None = at_column(nullable=True)
 
 
 class SignIn(Table, table=True):
@@ -319,8 +295,8 @@ class SignIn(Table, table=True):
     kind: str
     """`link` or `session`."""
     reviewer_id: int = Field(foreign_key="reviewer.id", index=True)
-    created_at: datetime = _at()
-    expires_at: datetime = _at()
+    created_at: datetime = at_column()
+    expires_at: datetime = at_column()
 
 
 class ApiKey(Table, table=True):
@@ -332,10 +308,10 @@ class ApiKey(Table, table=True):
     project: str
     name: str
     secret_hash: str
-    scopes: list[str] = _json(list)
-    created_at: datetime = _at()
-    expires_at: datetime | None = _at(nullable=True)
-    revoked_at: datetime | None = _at(nullable=True)
+    scopes: list[str] = json_column(list)
+    created_at: datetime = at_column()
+    expires_at: datetime | None = at_column(nullable=True)
+    revoked_at: datetime | None = at_column(nullable=True)
 
 
 class Report(Table, table=True):
@@ -349,15 +325,15 @@ class Report(Table, table=True):
     """Empty for all applications together."""
     week: str
     revision: int = 1
-    body: dict[str, Any] = _json()
+    body: dict[str, Any] = json_column()
     sha256: str
-    created_at: datetime = _at()
+    created_at: datetime = at_column()
 
 
 class Heartbeat(Table, table=True):
     """When each worker was last seen."""
 
     worker: str = Field(primary_key=True)
-    seen_at: datetime = _at()
-    evaluators: list[str] = _json(list)
+    seen_at: datetime = at_column()
+    evaluators: list[str] = json_column(list)
     """`name@version` of the evaluators it has loaded."""

@@ -22,6 +22,7 @@ from app.criteria import Criteria
 from app.database import transaction, upsert
 from app.errors import Busy
 from app.ingest.assemble import assemble_trace
+from app.ingest.stored import telemetry_of
 from app.judge import Outcome, judge_batch
 from app.settings import Settings
 from app.store.evaluations import Claim, claim, record
@@ -30,7 +31,7 @@ from app.store.interactions import (
     interactions_of_trace,
     save_interactions,
 )
-from app.store.spans import due_traces, logs_of, mark_assembled, spans_of
+from app.store.spans import due_traces, mark_assembled
 from app.tables import Heartbeat, Interaction, Trace
 from evaluators.protocol import Evaluator, EvaluatorSpec
 
@@ -95,10 +96,10 @@ def assemble_due(
             max_age_seconds=settings.trace_max_age_seconds,
             limit=TRACES_PER_ROUND,
         )
+        arrived = telemetry_of(session, [(one.project, one.trace_id) for one in due])
         for trace in due:
-            spans = spans_of(session, trace.project, trace.trace_id)
-            logs = logs_of(session, trace.project, trace.trace_id)
-            rows = assemble_trace(spans, logs, now=now)
+            one = arrived[trace.project, trace.trace_id]
+            rows = assemble_trace(one.spans, one.logs, now=now)
             _replace(session, trace, rows, specs, now)
         mark_assembled(session, due)
     return len(due)

@@ -14,6 +14,8 @@ from app.access import Caller, require
 from app.criteria import Criterion
 from app.database import reading, transaction
 from app.errors import NotFound
+from app.ingest.stored import spans_of
+from app.ingest.telemetry import Span
 from app.requests import current_time, refuse_nul
 from app.statistics.intervals import wilson
 from app.store.annotations import add_annotation, annotations_of, own_annotations
@@ -21,8 +23,7 @@ from app.store.evaluations import coverage, evaluations_of
 from app.store.feedback import feedback_of
 from app.store.interactions import get_interaction, interactions_of_trace, list_interactions
 from app.store.reviews import list_queues, progress_of
-from app.store.spans import spans_of
-from app.tables import Annotation, Interaction, Rollup, Span
+from app.tables import Annotation, Interaction, Rollup
 from feedback_ui.filters import filter_choices, filter_from
 from feedback_ui.pages import all_posted, criteria_of, go_to, page, posted_form
 from feedback_ui.passages import passages_of, sentence_evidence, sentences_of

@@ -11,7 +11,6 @@ from app.api.shapes import InteractionDetail, InteractionList, TraceShape
 from app.criteria import Criteria
 from app.database import transaction
 from app.settings import Settings
-from app.store.spans import store_spans
 from tests.builders import (
     WEDNESDAY,
     a_span,
@@ -21,6 +20,7 @@ from tests.builders import (
     some_interactions,
 )
 from tests.clients import a_key, an_app
+from tests.telemetry import put_spans
 
 LIST = "/api/v1/interactions"
 
@@ -148,7 +148,7 @@ def test_a_trace_shows_its_spans_and_interactions(client: TestClient, engine: En
     span = a_span()
     save(engine, [an_interaction(trace_id=span.trace_id)])
     with transaction(engine) as session:
-        store_spans(session, [span], now=WEDNESDAY)
+        put_spans(session, [span], now=WEDNESDAY)
     answer = client.get(f"/api/v1/traces/{span.trace_id.upper()}")
     trace = TraceShape.model_validate(answer.json())
     assert trace.spans[0].start_ns == 1_795_435_200_000_000_000

@@ -13,11 +13,14 @@ from app.ingest.assemble import assemble_trace
 from app.ingest.dialects import read_span
 from app.ingest.logs import decode_logs
 from app.ingest.otlp import decode_traces
-from app.tables import Interaction, LogRecord, Span
+from app.ingest.telemetry import LogRecord, Span
+from app.tables import Interaction
 from tests.builders import WEDNESDAY
+from tests.telemetry import logs_from, spans_from
 
 PAYLOADS = sorted(Path(__file__).with_name("payloads").glob("*.jsonl"))
 JSON = "application/json"
+IDS = {"trace_id": "cd" * 16, "span_id": "ab" * 8}
 
 
 def replay(requests: Sequence[dict[str, Any]]) -> list[Interaction]:
@@ -28,13 +31,12 @@ def replay(requests: Sequence[dict[str, Any]]) -> list[Interaction]:
         body = base64.b64decode(request["body"])
         if request["content_encoding"] == "gzip":
             body = gzip.decompress(body)
-        place = {"project": "default", "now": WEDNESDAY}
         if "/v1/traces" in request["path"]:
-            decoded = decode_traces(body, request["content_type"], **place)
+            decoded = decode_traces(body, request["content_type"], project="default")
             assert decoded.rejected == 0
-            spans += decoded.rows
+            spans += spans_from(decoded)
         elif "/v1/logs" in request["path"]:
-            logs += decode_logs(body, request["content_type"], **place).rows
+            logs += logs_from(decode_logs(body, request["content_type"], project="default"))
     traces = sorted({span.trace_id for span in spans})
     return [row for trace in traces for row in _of_trace(trace, spans, logs)]
 
@@ -65,7 +67,7 @@ def found(
 ) -> dict[str, Any]:
     """What is found in one span with those attributes, with dots for double underscores."""
     span = Span(
-        span_id="ab" * 8,
+        **IDS,
         attributes={key.replace("__", "."): value for key, value in attributes.items()},
         events=list(events),
         resource={},
@@ -124,15 +126,15 @@ def test_an_output_that_only_calls_a_tool_is_no_response() -> None:
 
 def a_log(event_name: str, body: Any, /, time_ns: int = 0, **attributes: Any) -> LogRecord:
     named = {key.replace("__", "."): value for key, value in attributes.items()}
-    return LogRecord(event_name=event_name, body=body, time_ns=time_ns, attributes=named)
+    return LogRecord(**IDS, event_name=event_name, body=body, time_ns=time_ns, attributes=named)
 
 
 def test_words_in_the_event_of_details_are_found_in_attributes_and_in_the_body() -> None:
     name = "gen_ai.client.inference.operation.details"
     sent, answer = messages(("user", text("When?"))), messages(("assistant", text("Soon.")))
     fields = {"gen_ai.input.messages": sent, "gen_ai.output.messages": answer}
-    as_attributes = LogRecord(event_name=name, attributes=fields, body=None, time_ns=0)
-    as_body = LogRecord(event_name=name, attributes={}, body=fields, time_ns=0)
+    as_attributes = LogRecord(**IDS, event_name=name, attributes=fields, body=None, time_ns=0)
+    as_body = LogRecord(**IDS, event_name=name, attributes={}, body=fields, time_ns=0)
     event = {"name": name, "attributes": {key: json.dumps(value) for key, value in fields.items()}}
     for values in (found([as_attributes]), found([as_body]), found(events=[event])):
         assert (values["prompt"], values["response"]) == ("When?", "Soon.")
@@ -415,7 +417,7 @@ def test_segments_are_short_shared_and_not_personal() -> None:
 
 def test_error_user_and_session_follow_the_general_conventions() -> None:
     span = Span(
-        span_id="ab" * 8,
+        **IDS,
         attributes={"user.id": "u1", "session.id": "c1"},
         events=[
             {

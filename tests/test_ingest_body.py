@@ -4,8 +4,10 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +50,8 @@ def test_a_plain_body_comes_back_as_it_was_sent(coding: str) -> None:
         ("x-gzip", gzip.compress(WORDS)),
         ("identity, gzip", gzip.compress(WORDS)),
         ("deflate", zlib.compress(WORDS)),
+        ("zstd", zstandard.compress(WORDS)),
+        ("zstd", zstandard.compress(WORDS[:7]) + zstandard.compress(WORDS[7:])),
     ],
 )
 def test_a_compressed_body_is_inflated_however_it_is_cut(coding: str, body: bytes) -> None:
@@ -75,6 +79,8 @@ def test_an_empty_body_stays_empty_whatever_its_coding() -> None:
         ("deflate", zlib.compress(WORDS)[:-1], "cut off"),
         ("gzip", gzip.compress(WORDS) + b"rest", "not valid gzip"),
         ("deflate", zlib.compress(WORDS) + b"rest", "goes on"),
+        ("zstd", WORDS, "not valid zstd"),
+        ("zstd", zstandard.compress(WORDS)[:-3], "cut off"),
         ("br", WORDS, "'br' is not supported"),
         ("gzip, gzip", gzip.compress(gzip.compress(WORDS)), "not supported"),
         ("gzip", gzip.compress(b"") * (MAX_GZIP_MEMBERS + 1), "goes on"),
@@ -108,16 +114,19 @@ def test_a_declared_length_over_the_limit_is_refused_before_anything_is_read() -
         read(limit=10, content_length="1" + "0" * 30)
 
 
-def test_a_bomb_is_refused_within_a_second_and_little_memory() -> None:
-    bomb = gzip.compress(bytes(100_000_000), compresslevel=9)
+@pytest.mark.parametrize(
+    ("coding", "pack"), [("gzip", gzip.compress), ("zstd", zstandard.compress)]
+)
+def test_a_bomb_is_refused_within_a_second_and_little_memory(coding: str, pack: Any) -> None:
+    bomb = pack(bytes(100_000_000), 9)
     started = time.perf_counter()
     with pytest.raises(TooLarge):
-        read(bomb, limit=1_000_000, content_encoding="gzip")
+        read(bomb, limit=1_000_000, content_encoding=coding)
     assert time.perf_counter() - started < 1
 
 
 @settings(deadline=None, max_examples=100)
-@given(body=st.binary(max_size=200), coding=st.sampled_from(["", "gzip", "deflate", "br"]))
+@given(body=st.binary(max_size=200), coding=st.sampled_from(["", "gzip", "deflate", "zstd", "br"]))
 def test_any_bytes_are_read_or_refused_with_our_own_error(body: bytes, coding: str) -> None:
     with suppress(BadRequest, TooLarge):
         read(body, content_encoding=coding)

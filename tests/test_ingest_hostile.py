@@ -9,9 +9,11 @@ from app.database import reading, transaction
 from app.ingest.assemble import assemble_trace
 from app.ingest.logs import decode_logs
 from app.ingest.otlp import decode_traces
+from app.ingest.stored import logs_of, spans_of
 from app.store.interactions import interactions_of_trace, save_interactions
-from app.store.spans import logs_of, spans_of, store_logs, store_spans
+from app.store.spans import store_logs, store_spans
 from tests.builders import WEDNESDAY
+from tests.telemetry import logs_from, spans_from
 
 JSON = "application/json"
 TRACE_ID, SPAN_ID = "ab" * 16, "cd" * 8
@@ -58,21 +60,21 @@ def a_request() -> bytes:
 
 
 def test_a_hostile_span_is_stored_and_read_back_equal(engine: Engine) -> None:
-    decoded = decode_traces(a_request(), JSON, project="default", now=WEDNESDAY)
-    expected = [row.model_dump() for row in decoded.rows]
+    decoded = decode_traces(a_request(), JSON, project="default")
+    expected = spans_from(decoded)
     with transaction(engine) as session:
         store_spans(session, decoded.rows, now=WEDNESDAY)
     with reading(engine) as session:
-        stored = [row.model_dump() for row in spans_of(session, "default", TRACE_ID)]
+        stored = spans_of(session, "default", TRACE_ID)
     assert stored == expected
-    assert (stored[0]["start_ns"], stored[0]["end_ns"]) == (0, 2**63 - 1)
-    assert stored[0]["attributes"]["uint64"] == str(2**64 - 1)
-    assert stored[0]["attributes"]["nan"] == "NaN"
-    assert stored[0]["attributes"]["rounder"] == "-1.2345e+22"
+    assert (stored[0].start_ns, stored[0].end_ns) == (0, 2**63 - 1)
+    assert stored[0].attributes["uint64"] == str(2**64 - 1)
+    assert stored[0].attributes["nan"] == "NaN"
+    assert stored[0].attributes["rounder"] == "-1.2345e+22"
 
 
 def test_words_with_hostile_characters_become_interactions(engine: Engine) -> None:
-    spans = decode_traces(a_request(), JSON, project="default", now=WEDNESDAY).rows
+    spans = spans_from(decode_traces(a_request(), JSON, project="default"))
     rows = assemble_trace(spans, [], now=WEDNESDAY)
     with transaction(engine) as session:
         save_interactions(session, rows, specs=[], now=WEDNESDAY)
@@ -93,9 +95,9 @@ def test_a_hostile_log_record_is_stored_and_read_back_equal(engine: Engine) -> N
         "body": {"kvlistValue": {"values": [{"key": k, "value": v} for k, v in VALUES.items()]}},
     }
     body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}).encode()
-    decoded = decode_logs(body, JSON, project="default", now=WEDNESDAY)
-    expected = [row.model_dump() for row in decoded.rows]
+    decoded = decode_logs(body, JSON, project="default")
+    expected = logs_from(decoded)
     with transaction(engine) as session:
         store_logs(session, decoded.rows, now=WEDNESDAY)
     with reading(engine) as session:
-        assert [row.model_dump() for row in logs_of(session, "default", TRACE_ID)] == expected
+        assert logs_of(session, "default", TRACE_ID) == expected

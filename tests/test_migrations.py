@@ -9,13 +9,13 @@ from sqlalchemy import Engine, inspect
 
 from app.database import SCHEMA_HEAD
 from app.migrate import migrate, migrate_down, newest_revision, revisions
-from app.tables import Table
+from app.tables import Trace
 
 
 def test_the_migrations_make_exactly_the_tables(engine: Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, Table.metadata) == []
+        assert compare_metadata(context, Trace.metadata) == []
 
 
 def test_every_revision_walks_up_and_down_twice(engine: Engine) -> None:
@@ -24,7 +24,7 @@ def test_every_revision_walks_up_and_down_twice(engine: Engine) -> None:
         assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
         for revision in revisions():
             migrate(engine, revision)
-    assert set(Table.metadata.tables) <= set(inspect(engine).get_table_names())
+    assert set(Trace.metadata.tables) <= set(inspect(engine).get_table_names())
 
 
 def test_revisions_are_numbered_in_order() -> None:

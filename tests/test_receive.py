@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 import app.database
 from app.criteria import Criteria
 from app.settings import Settings
-from app.tables import Span
+from app.tables import SpanEntry
 from tests.clients import BODIES, JSON, PROTOBUF, TRACE_ID, a_key, an_app, otlp_json, otlp_protobuf
 
 SIGNALS = ("traces", "logs", "metrics")
@@ -34,7 +34,7 @@ def status_of(content: bytes, encoding: str) -> tuple[int, str]:
 
 def spans_in(engine: Engine) -> int:
     with Session(engine) as session:
-        return session.exec(select(func.count()).select_from(Span)).one()
+        return session.exec(select(func.count()).select_from(SpanEntry)).one()
 
 
 @both_encodings
@@ -228,11 +228,29 @@ def test_a_locked_database_is_503_for_json_too(busy_client: TestClient) -> None:
     assert answer.json()["error"] == "Busy"
 
 
+@both_encodings
+def test_more_bodies_than_can_be_held_are_503_with_retry_after(
+    settings: Settings, criteria: Criteria, encoding: str
+) -> None:
+    body, headers = BODIES[encoding](3), {"Content-Type": encoding}
+    narrow = an_app(settings, criteria, max_pending_bytes=len(body))
+    with TestClient(narrow, "http://127.0.0.1") as client:
+        for _ in range(2):
+            assert client.post("/v1/traces", content=body, headers=headers).status_code == 200
+        narrow.state.held.n_bytes = 1
+        answer = client.post("/v1/traces", content=body, headers=headers)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert status_of(answer.content, encoding)[0] == 14
+        narrow.state.held.n_bytes -= 1
+        assert client.post("/v1/traces", content=body, headers=headers).status_code == 200
+        assert narrow.state.held.n_bytes == 0
+
+
 def test_an_unexpected_fault_is_503_so_that_senders_keep_the_batch(
     settings: Settings, criteria: Criteria
 ) -> None:
     broken = an_app(settings, criteria)
-    broken.state.engine = None
+    broken.state.writer = None
     client = TestClient(broken, "http://127.0.0.1", raise_server_exceptions=False)
     answer = client.post("/v1/traces", content=otlp_json(), headers={"Content-Type": JSON})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")

@@ -11,10 +11,10 @@ from starlette.testclient import TestClient
 from app.criteria import Criteria
 from app.database import transaction
 from app.settings import Settings
-from app.store.spans import store_spans
 from app.tables import Interaction
 from feedback_ui.pages import POLICY, static_path
 from tests.builders import WEDNESDAY, a_span, an_interaction, save, score_all, some_interactions
+from tests.telemetry import put_spans
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -67,7 +67,7 @@ def hostile(engine: Engine, criteria: Criteria, settings: Settings) -> Interacti
         status_code=2,
     )
     with transaction(engine) as session:
-        store_spans(session, [span], now=WEDNESDAY)
+        put_spans(session, [span], now=WEDNESDAY)
     return row
 
 

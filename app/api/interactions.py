@@ -1,6 +1,7 @@
 """What was said and how it was judged: lists of interactions, one of them, one trace."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -12,6 +13,8 @@ from app.api.shapes import InteractionDetail, InteractionList, Status, TraceShap
 from app.criteria import Criteria
 from app.database import reading
 from app.errors import NotFound, UnknownField
+from app.ingest.stored import spans_of
+from app.ingest.telemetry import Span
 from app.requests import instant_of, refuse_nul, settings_of
 from app.store.annotations import annotations_of
 from app.store.evaluations import evaluation_row_json, evaluations_of
@@ -22,8 +25,7 @@ from app.store.interactions import (
     interactions_of_trace,
     list_interactions,
 )
-from app.store.spans import spans_of
-from app.tables import Annotation, Feedback, Interaction, Span
+from app.tables import Annotation, Feedback, Interaction
 
 MOST_PER_PAGE = 500
 SEGMENT = "segment."
@@ -147,7 +149,7 @@ def _feedback_json(row: Feedback) -> dict[str, Any]:
 
 
 def _span_json(row: Span) -> dict[str, Any]:
-    return row.model_dump(exclude={"project", "content_hash"})
+    return {name: value for name, value in asdict(row).items() if name != "project"}
 
 
 def _segments(request: Request) -> dict[str, str]:

@@ -278,6 +278,11 @@ class SpanShape(Shape):
     links: list[dict[str, Any]]
     resource: dict[str, Any]
     scope: str
+    scope_version: str
+    schema_url: str
+    trace_state: str
+    flags: int
+    dropped: dict[str, int]
     received_at: datetime
 
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from app.ingest.dialects import Finding, Found, read_span
 from app.ingest.pieces import EMBEDDING, EVALUATOR, LLM, MAX_TOKENS, RERANKER, RETRIEVER, TOOL
+from app.ingest.telemetry import LogRecord, Span
 from app.ingest.tree import Tree
 from app.ingest.values import MAX_INT64
 from app.store.interactions import content_hash, hash_user, interaction_id
-from app.tables import Interaction, LogRecord, Span
+from app.tables import Interaction
 
 MAX_CONTEXTS = 200
 MAX_ANCESTORS = 100

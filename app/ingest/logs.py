@@ -1,44 +1,64 @@
 """Decode OTLP/HTTP logs into rows: some instrumentations send the words apart from their span."""
 
+import hashlib
 from collections.abc import Iterator
-from datetime import datetime
+from typing import NamedTuple
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 
 from app.ingest import otlp_json, otlp_protobuf
-from app.ingest.otlp import Decoded, Encoding, encoding_of, valid_span_id, valid_trace_id
-from app.ingest.values import clean_ns, clean_text, clean_value, content_hash
-from app.tables import LogRecord, SpanRow
+from app.ingest.otlp import Decoded, Encoding, encoding_of
+from app.ingest.otlp_protobuf import attributes_of, is_id
+from app.ingest.values import clean_text
+from app.packing import pack
+from app.store.spans import Log
 
 
-def decode_logs(
-    body: bytes, content_type: str | None, *, project: str, now: datetime
-) -> Decoded[LogRecord]:
+class _Placed(NamedTuple):
+    record: LogRecord
+    around: ResourceLogs
+    application: str
+
+
+def decode_logs(body: bytes, content_type: str | None, *, project: str) -> Decoded[Log]:
     """The log records of spans as rows; records of no span are counted and left out."""
-    rows: dict[tuple[str, str, str], LogRecord] = {}
+    rows: list[Log] = []
     unassociated = 0
-    for columns in _read_logs(body, encoding_of(content_type)):
-        if valid_trace_id(columns["trace_id"]) and valid_span_id(columns["span_id"]):
-            record = _record(columns, project=project, now=now)
-            rows[record.trace_id, record.span_id, record.content_hash] = record
+    for placed in _placed_records(_read_logs(body, encoding_of(content_type))):
+        if is_id(placed.record.trace_id, 16) and is_id(placed.record.span_id, 8):
+            rows.append(_log(placed, project))
         else:
             unassociated += 1
-    return Decoded(list(rows.values()), unassociated=unassociated)
+    return Decoded(rows, unassociated=unassociated)
 
 
-def _read_logs(body: bytes, encoding: Encoding) -> Iterator[SpanRow]:
-    return otlp_json.read_logs(body) if encoding == "json" else otlp_protobuf.read_logs(body)
+def _read_logs(body: bytes, encoding: Encoding) -> ExportLogsServiceRequest:
+    if encoding == "json":
+        return otlp_json.read_logs(body)
+    return otlp_protobuf.parse(ExportLogsServiceRequest, body)
 
 
-def _record(columns: SpanRow, *, project: str, now: datetime) -> LogRecord:
-    attributes = clean_value(columns["attributes"])
-    # Clients older than OTLP's own field put the name into an attribute.
-    event_name = clean_text(columns["event_name"]) or attributes.get("event.name")
-    clean: SpanRow = {
-        "trace_id": columns["trace_id"].lower(),
-        "span_id": columns["span_id"].lower(),
-        "event_name": event_name if isinstance(event_name, str) else "",
-        "time_ns": clean_ns(columns["time_ns"]),
-        "body": clean_value(columns["body"]),
-        "attributes": attributes,
-        "resource": clean_value(columns["resource"]),
-    }
-    return LogRecord(project=project, received_at=now, content_hash=content_hash(clean), **clean)
+def _placed_records(request: ExportLogsServiceRequest) -> Iterator[_Placed]:
+    for resource_logs in request.resource_logs:
+        name = attributes_of(resource_logs.resource.attributes).get("service.name")
+        application = clean_text(name) if isinstance(name, str) else ""
+        for scope_logs in resource_logs.scope_logs:
+            for record in scope_logs.log_records:
+                yield _Placed(record, resource_logs, application)
+
+
+def _log(placed: _Placed, project: str) -> Log:
+    request = ExportLogsServiceRequest()
+    around = request.resource_logs.add(schema_url=placed.around.schema_url)
+    around.resource.CopyFrom(placed.around.resource)
+    around.scope_logs.add().log_records.append(placed.record)
+    raw = request.SerializeToString()
+    return Log(
+        project=project,
+        trace_id=placed.record.trace_id.hex(),
+        span_id=placed.record.span_id.hex(),
+        application=placed.application,
+        content_hash=hashlib.sha256(raw).digest()[:16],
+        content=pack(raw),
+    )

@@ -7,9 +7,7 @@ cannot be understood raises BadRequest.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
@@ -17,16 +15,22 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from app.errors import UnsupportedMediaType
 from app.ingest import otlp_json, otlp_protobuf
-from app.ingest.values import clean_int32, clean_ns, clean_text, clean_value, content_hash
-from app.tables import LogRecord, Span, SpanRow
+from app.ingest.chunks import Placed, chunk_of, placed_spans
+from app.ingest.otlp_protobuf import is_id
+from app.ingest.values import clean_text
+from app.store.spans import Chunk, Log
 
 Encoding = Literal["protobuf", "json"]
 Signal = Literal["traces", "logs", "metrics"]
-Row = TypeVar("Row", Span, LogRecord)
+Row = TypeVar("Row", Chunk, Log)
 
 MEDIA_TYPES: dict[Encoding, str] = {
     "protobuf": "application/x-protobuf",
@@ -70,34 +74,34 @@ def encoding_of(content_type: str | None) -> Encoding:
     )
 
 
-def decode_traces(
-    body: bytes, content_type: str | None, *, project: str, now: datetime
-) -> Decoded[Span]:
-    """The spans of an ExportTraceServiceRequest as rows; of two equal ids the later is kept."""
-    rows: dict[tuple[str, str], Span] = {}
+def decode_traces(body: bytes, content_type: str | None, *, project: str) -> Decoded[Chunk]:
+    """The spans of an ExportTraceServiceRequest, a chunk for each trace; nothing is unpacked."""
+    by_trace: dict[bytes, list[Placed]] = {}
     refused: Counter[str] = Counter()
     total = 0
-    for columns in _read_spans(body, encoding_of(content_type)):
+    for placed in placed_spans(_read_spans(body, encoding_of(content_type))):
         total += 1
-        reason = _fault(columns)
+        reason = _fault(placed.span)
         if reason:
             refused[reason] += 1
-            continue
-        span = _span(columns, project=project, now=now)
-        rows[span.trace_id, span.span_id] = span
-    return Decoded(list(rows.values()), refused.total(), _message(refused, total, "spans"))
+        else:
+            by_trace.setdefault(placed.span.trace_id, []).append(placed)
+    chunks = [chunk_of(project, spans) for spans in by_trace.values()]
+    return Decoded(chunks, refused.total(), _message(refused, total, "spans"))
 
 
-def _read_spans(body: bytes, encoding: Encoding) -> Iterator[SpanRow]:
-    return otlp_json.read_spans(body) if encoding == "json" else otlp_protobuf.read_spans(body)
+def _read_spans(body: bytes, encoding: Encoding) -> ExportTraceServiceRequest:
+    if encoding == "json":
+        return otlp_json.read_spans(body)
+    return otlp_protobuf.parse(ExportTraceServiceRequest, body)
 
 
-def _fault(columns: SpanRow) -> str | None:
-    if not columns["trace_id"] and not columns["span_id"]:
+def _fault(span: SpanMessage) -> str | None:
+    if not span.trace_id and not span.span_id:
         return NO_IDS
-    if not valid_trace_id(columns["trace_id"]):
+    if not is_id(span.trace_id, 16):
         return BAD_TRACE_ID
-    return None if valid_span_id(columns["span_id"]) else BAD_SPAN_ID
+    return None if is_id(span.span_id, 8) else BAD_SPAN_ID
 
 
 def valid_trace_id(text: str) -> bool:
@@ -108,27 +112,6 @@ def valid_trace_id(text: str) -> bool:
 def valid_span_id(text: str) -> bool:
     """Whether the text is 16 hexadecimal digits that are not all zero."""
     return _SPAN_ID.fullmatch(text) is not None
-
-
-def _span(columns: SpanRow, *, project: str, now: datetime) -> Span:
-    parent = columns["parent_span_id"]
-    clean: SpanRow = {
-        "trace_id": columns["trace_id"].lower(),
-        "span_id": columns["span_id"].lower(),
-        "parent_span_id": parent.lower() if valid_span_id(parent) else None,
-        "name": clean_text(columns["name"]),
-        "kind": clean_int32(columns["kind"]),
-        "start_ns": clean_ns(columns["start_ns"]),
-        "end_ns": clean_ns(columns["end_ns"]),
-        "status_code": clean_int32(columns["status_code"]),
-        "status_message": clean_text(columns["status_message"]),
-        "attributes": clean_value(columns["attributes"]),
-        "events": clean_value(columns["events"]),
-        "links": clean_value(columns["links"]),
-        "resource": clean_value(columns["resource"]),
-        "scope": clean_text(columns["scope"]),
-    }
-    return Span(project=project, received_at=now, content_hash=content_hash(clean), **clean)
 
 
 def _message(refused: Counter[str], total: int, noun: str) -> str:
@@ -147,7 +130,7 @@ def reply_type(content_type: str | None) -> str:
 
 
 def export_response(
-    content_type: str | None, decoded: Decoded[Span] | Decoded[LogRecord] | None, signal: Signal
+    content_type: str | None, decoded: Decoded[Chunk] | Decoded[Log] | None, signal: Signal
 ) -> bytes:
     """The body of a 200: empty, or `partial_success` when something was refused."""
     kind, name, json_name = _RESPONSES[signal]

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.ingest.documents import documents_of, result_texts
 from app.ingest.nested import parsed, visible
+from app.ingest.telemetry import LogRecord, Span
 from app.ingest.words import (
     Message,
     Words,
@@ -18,7 +19,6 @@ from app.ingest.words import (
     response_of,
     system_text,
 )
-from app.tables import LogRecord, Span
 
 FIELDS = frozenset(
     {

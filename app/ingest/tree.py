@@ -5,7 +5,7 @@ No recursion: a trace may be thousands of spans deep.
 
 from collections.abc import Iterator, Sequence
 
-from app.tables import Span
+from app.ingest.telemetry import Span
 
 
 class Tree:

@@ -2,12 +2,12 @@
 
 from alembic import context
 
-from app.tables import Table
+from app.tables import Trace
 
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
-    target_metadata=Table.metadata,
+    target_metadata=Trace.metadata,
     render_as_batch=True,
     compare_type=True,
 )

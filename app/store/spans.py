@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from sqlalchemy import case, func, or_, tuple_, update
+from sqlalchemy import case, delete, func, or_, tuple_, update
 from sqlmodel import Session, col, select
 
-from app.database import upsert
-from app.tables import LogRecord, Span, Trace
+from app.database import insert_new, upsert
+from app.tables import LogEntry, SpanChunk, SpanEntry, Trace
 
 KEYS_PER_QUERY = 300
+NOT_ASSEMBLED = {"span_count": 0, "unmapped_count": 0, "interaction_count": 0, "extractor": ""}
+Row = TypeVar("Row", SpanEntry, SpanChunk, LogEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,49 +23,106 @@ class Stored:
     stored: int
     duplicate: int
 
+    def __add__(self, other: "Stored") -> "Stored":
+        return Stored(self.stored + other.stored, self.duplicate + other.duplicate)
 
-def store_spans(session: Session, spans: Sequence[Span], *, now: datetime) -> Stored:
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A span of a chunk: its id, and how full this copy of it is."""
+
+    span_id: str
+    start_ns: int
+    end_ns: int
+    detail: int
+    content_hash: bytes
+
+    @property
+    def fullness(self) -> tuple[int, int]:
+        return self.end_ns, self.detail
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Spans of one trace that came together, packed; `received` counts repeated ones too."""
+
+    project: str
+    trace_id: str
+    application: str
+    digest: bytes
+    content: bytes
+    entries: list[Entry]
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A log record of a span, packed."""
+
+    project: str
+    trace_id: str
+    span_id: str
+    application: str
+    content_hash: bytes
+    content: bytes
+
+
+def store_spans(session: Session, chunks: Sequence[Chunk], *, now: datetime) -> Stored:
     """Keep every span, of two copies the fuller; traces that changed wait to be assembled anew."""
-    newest = _fullest(spans)
-    known = _known_spans(session, list(newest))
-    fresh = [span for key, span in newest.items() if _is_news(span, known.get(key))]
-    upsert(
-        session,
-        Span,
-        [span.model_dump() for span in fresh],
-        keys=("project", "trace_id", "span_id"),
-        update=[name for name in Span.model_fields if name not in SPAN_KEY],
-    )
+    rows = [_entry_row(chunk, entry) for chunk in chunks for entry in chunk.entries]
+    stored = insert_new(session, SpanEntry, rows)
+    fresh = list(chunks)
+    if stored < len(rows):
+        fuller, fresh = _settle(session, chunks, any_new=stored > 0)
+        stored += fuller
+    contents = [
+        {
+            "project": one.project,
+            "trace_id": one.trace_id,
+            "digest": one.digest,
+            "content": one.content,
+            "received_at": now,
+        }
+        for one in fresh
+    ]
+    insert_new(session, SpanChunk, contents)
     _mark_pending(session, fresh, now)
-    return Stored(stored=len(fresh), duplicate=len(spans) - len(fresh))
+    received = sum(chunk.received for chunk in chunks)
+    return Stored(stored=stored, duplicate=received - stored)
 
 
-def store_logs(session: Session, logs: Sequence[LogRecord], *, now: datetime) -> Stored:
+def store_logs(session: Session, logs: Sequence[Log], *, now: datetime) -> Stored:
     """Keep every log record once; traces that got a new one wait to be assembled anew."""
-    distinct = {_log_key(log): log for log in logs}
-    known = _known_logs(session, list(distinct))
-    fresh = [log for key, log in distinct.items() if key not in known]
-    upsert(
-        session,
-        LogRecord,
-        [log.model_dump() for log in fresh],
-        keys=("project", "trace_id", "span_id", "content_hash"),
-        update=(),
-    )
-    _mark_pending(session, fresh, now)
-    return Stored(stored=len(fresh), duplicate=len(logs) - len(fresh))
+    rows = [
+        {
+            "project": log.project,
+            "trace_id": log.trace_id,
+            "span_id": log.span_id,
+            "content_hash": log.content_hash,
+            "content": log.content,
+            "received_at": now,
+        }
+        for log in logs
+    ]
+    stored = insert_new(session, LogEntry, rows)
+    if stored:
+        _mark_pending(session, logs, now)
+    return Stored(stored=stored, duplicate=len(logs) - stored)
 
 
-def spans_of(session: Session, project: str, trace_id: str) -> list[Span]:
-    """The spans of a trace in the order of their start."""
-    query = select(Span).where(Span.project == project, Span.trace_id == trace_id)
-    return list(session.exec(query.order_by(col(Span.start_ns), col(Span.span_id))))
+def entries_of(session: Session, keys: Sequence[tuple[str, str]]) -> list[SpanEntry]:
+    """What is known of each span of these traces."""
+    return _rows_of(session, SpanEntry, keys)
 
 
-def logs_of(session: Session, project: str, trace_id: str) -> list[LogRecord]:
-    """The log records of a trace in the order of their time."""
-    query = select(LogRecord).where(LogRecord.project == project, LogRecord.trace_id == trace_id)
-    return list(session.exec(query.order_by(col(LogRecord.time_ns), col(LogRecord.content_hash))))
+def chunks_of(session: Session, keys: Sequence[tuple[str, str]]) -> list[SpanChunk]:
+    """The chunks of these traces."""
+    return _rows_of(session, SpanChunk, keys)
+
+
+def logs_stored(session: Session, keys: Sequence[tuple[str, str]]) -> list[LogEntry]:
+    """The log records of these traces, still packed."""
+    return _rows_of(session, LogEntry, keys)
 
 
 def due_traces(
@@ -101,79 +161,118 @@ def mark_assembled(session: Session, traces: Sequence[Trace]) -> None:
         )
 
 
-SPAN_KEY = ("project", "trace_id", "span_id")
-SpanKey = tuple[str, str, str]
-LogKey = tuple[str, str, str, str]
+def _entry_row(chunk: Chunk, entry: Entry) -> dict[str, object]:
+    return {
+        "project": chunk.project,
+        "trace_id": chunk.trace_id,
+        "span_id": entry.span_id,
+        "start_ns": entry.start_ns,
+        "end_ns": entry.end_ns,
+        "detail": entry.detail,
+        "content_hash": entry.content_hash,
+        "chunk": chunk.digest,
+        "conflicts": 0,
+    }
 
 
-def _span_key(span: Span) -> SpanKey:
-    return (span.project, span.trace_id, span.span_id)
+def _settle(session: Session, chunks: Sequence[Chunk], *, any_new: bool) -> tuple[int, list[Chunk]]:
+    """Decide for each span that was there already; how many were fuller, and the chunks in use."""
+    known = _known_entries(session, chunks)
+    fuller: list[SpanEntry] = []
+    fresh: list[Chunk] = []
+    for chunk in chunks:
+        mine = any(one.chunk == chunk.digest for one in map(known.get, _keys(chunk)) if one)
+        better = _keep_fuller(chunk, known)
+        fuller += better
+        if better or (any_new and mine):
+            fresh.append(chunk)
+    session.flush()
+    _drop_unused_chunks(session, fuller)
+    return len(fuller), fresh
 
 
-def _log_key(log: LogRecord) -> LogKey:
-    return (log.project, log.trace_id, log.span_id, log.content_hash)
+def _keep_fuller(chunk: Chunk, known: dict[tuple[str, str, str], SpanEntry]) -> list[SpanEntry]:
+    """Let the stored entries point to this chunk where its copy is fuller; count what conflicts."""
+    fuller = []
+    for entry, key in zip(chunk.entries, _keys(chunk), strict=True):
+        row = known.get(key)
+        if row is None or row.content_hash == entry.content_hash:
+            continue
+        if entry.fullness <= (row.end_ns, row.detail):
+            row.conflicts += 1
+            continue
+        for name in ("start_ns", "end_ns", "detail", "content_hash"):
+            setattr(row, name, getattr(entry, name))
+        row.chunk = chunk.digest
+        fuller.append(row)
+    return fuller
 
 
-def _fullness(span: Span) -> tuple[int, int, int]:
-    return (span.end_ns, len(span.attributes), len(span.events))
+def _keys(chunk: Chunk) -> list[tuple[str, str, str]]:
+    return [(chunk.project, chunk.trace_id, entry.span_id) for entry in chunk.entries]
 
 
-def _fullest(spans: Sequence[Span]) -> dict[SpanKey, Span]:
-    fullest: dict[SpanKey, Span] = {}
-    for span in spans:
-        key = _span_key(span)
-        if key not in fullest or _fullness(span) > _fullness(fullest[key]):
-            fullest[key] = span
-    return fullest
-
-
-def _known_spans(session: Session, keys: Sequence[SpanKey]) -> dict[SpanKey, Span]:
-    known: dict[SpanKey, Span] = {}
+def _known_entries(
+    session: Session, chunks: Sequence[Chunk]
+) -> dict[tuple[str, str, str], SpanEntry]:
+    keys = [key for chunk in chunks for key in _keys(chunk)]
+    columns = tuple_(col(SpanEntry.project), col(SpanEntry.trace_id), col(SpanEntry.span_id))
+    known: dict[tuple[str, str, str], SpanEntry] = {}
     for start in range(0, len(keys), KEYS_PER_QUERY):
         wanted = keys[start : start + KEYS_PER_QUERY]
-        columns = tuple_(col(Span.project), col(Span.trace_id), col(Span.span_id))
-        for span in session.exec(select(Span).where(columns.in_(wanted))):
-            known[_span_key(span)] = span
-            session.expunge(span)
+        query = select(SpanEntry).where(columns.in_(wanted)).with_for_update()
+        for row in session.exec(query):
+            known[row.project, row.trace_id, row.span_id] = row
     return known
 
 
-def _known_logs(session: Session, keys: Sequence[LogKey]) -> set[LogKey]:
-    columns = (LogRecord.project, LogRecord.trace_id, LogRecord.span_id, LogRecord.content_hash)
-    key_columns = tuple_(*(col(column) for column in columns))
-    known: set[LogKey] = set()
-    for start in range(0, len(keys), KEYS_PER_QUERY):
-        wanted = keys[start : start + KEYS_PER_QUERY]
-        known.update(session.exec(select(*columns).where(key_columns.in_(wanted))))
-    return known
+def _drop_unused_chunks(session: Session, replaced: Sequence[SpanEntry]) -> None:
+    """Forget the chunks that no span of these traces points to any more."""
+    for project, trace_id in {(row.project, row.trace_id) for row in replaced}:
+        mine = (SpanEntry.project == project, SpanEntry.trace_id == trace_id)
+        used = select(SpanEntry.chunk).where(*mine)
+        statement = delete(SpanChunk).where(
+            col(SpanChunk.project) == project,
+            col(SpanChunk.trace_id) == trace_id,
+            col(SpanChunk.digest).not_in(used),
+        )
+        session.execute(statement, execution_options={"synchronize_session": False})
 
 
-def _is_news(span: Span, known: Span | None) -> bool:
-    if known is None:
-        return True
-    return span.content_hash != known.content_hash and _fullness(span) > _fullness(known)
+def _rows_of(session: Session, table: type[Row], keys: Sequence[tuple[str, str]]) -> list[Row]:
+    """All rows of these traces, a query for each project and some hundred traces."""
+    by_project: dict[str, list[str]] = {}
+    for project, trace_id in keys:
+        by_project.setdefault(project, []).append(trace_id)
+    rows: list[Row] = []
+    for project, trace_ids in by_project.items():
+        for start in range(0, len(trace_ids), KEYS_PER_QUERY):
+            wanted = trace_ids[start : start + KEYS_PER_QUERY]
+            query = select(table).where(table.project == project)
+            rows += session.exec(query.where(col(table.trace_id).in_(wanted)))
+    return rows
 
 
-def _mark_pending(session: Session, rows: Sequence[Span | LogRecord], now: datetime) -> None:
+def _mark_pending(session: Session, rows: Sequence[Chunk | Log], now: datetime) -> None:
     traces: dict[tuple[str, str], dict[str, object]] = {}
     for row in rows:
-        application = str(row.resource.get("service.name") or "")
         trace = traces.setdefault(
             (row.project, row.trace_id),
             {
                 "project": row.project,
                 "trace_id": row.trace_id,
-                "application": application,
+                "application": row.application,
                 "first_seen_at": now,
                 "last_seen_at": now,
                 "pending_since_at": now,
+                **NOT_ASSEMBLED,
             },
         )
-        trace["application"] = trace["application"] or application
+        trace["application"] = trace["application"] or row.application
     upsert(
         session,
         Trace,
-        list(traces.values()),
+        [traces[key] for key in sorted(traces)],
         keys=("project", "trace_id"),
         update={
             "application": lambda old, new: case((old == "", new), else_=old),

@@ -21,8 +21,8 @@ from app.ingest.dialects.pydantic_ai import logfire, pydantic_ai, pydantic_ai_re
 from app.ingest.dialects.trulens import trulens, trulens_calls
 from app.ingest.dialects.vercel import vercel
 from app.ingest.pieces import FIELDS, SEGMENT, Dialect, Piece
+from app.ingest.telemetry import LogRecord, Span
 from app.ingest.values import clean_text, clean_value
-from app.tables import LogRecord, Span
 
 DIALECTS: tuple[Dialect, ...] = (
     touchstone,

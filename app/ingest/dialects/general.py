@@ -12,7 +12,7 @@ from app.ingest.pieces import (
     segments_under,
     text_pieces,
 )
-from app.tables import LogRecord, Span
+from app.ingest.telemetry import LogRecord, Span
 
 STATUS_ERROR = 2
 TEXTS = {

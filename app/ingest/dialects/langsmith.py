@@ -20,7 +20,7 @@ from app.ingest.pieces import (
     tags_in,
     text_pieces,
 )
-from app.tables import LogRecord, Span
+from app.ingest.telemetry import LogRecord, Span
 
 METADATA = "langsmith.metadata."
 KINDS = {

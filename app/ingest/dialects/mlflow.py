@@ -23,7 +23,7 @@ from app.ingest.pieces import (
     output_pieces,
     segments_under,
 )
-from app.tables import LogRecord, Span
+from app.ingest.telemetry import LogRecord, Span
 
 KINDS = {
     "llm": LLM,

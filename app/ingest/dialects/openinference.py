@@ -29,8 +29,8 @@ from app.ingest.pieces import (
     text_pieces,
     token_pieces,
 )
+from app.ingest.telemetry import LogRecord, Span
 from app.ingest.words import messages_of
-from app.tables import LogRecord, Span
 
 KINDS = {
     "llm": LLM,

@@ -29,8 +29,8 @@ from app.ingest.pieces import (
     text_pieces,
     token_pieces,
 )
+from app.ingest.telemetry import LogRecord, Span
 from app.ingest.words import content_texts, messages_of
-from app.tables import LogRecord, Span
 
 KINDS = {
     "chat": LLM,

@@ -19,8 +19,8 @@ from app.ingest.pieces import (
     tags_in,
     text_pieces,
 )
+from app.ingest.telemetry import LogRecord, Span
 from app.ingest.words import messages_of
-from app.tables import LogRecord, Span
 
 
 def pydantic_ai(span: Span, logs: Sequence[LogRecord]) -> Pieces:

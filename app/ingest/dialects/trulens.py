@@ -23,7 +23,7 @@ from app.ingest.pieces import (
     text_pieces,
     token_pieces,
 )
-from app.tables import LogRecord, Span
+from app.ingest.telemetry import LogRecord, Span
 
 PREFIX = "ai.observability."
 KINDS = {

@@ -20,8 +20,8 @@ from app.ingest.pieces import (
     text_pieces,
     token_pieces,
 )
+from app.ingest.telemetry import LogRecord, Span
 from app.ingest.words import content_texts
-from app.tables import LogRecord, Span
 
 METADATA = "ai.telemetry.metadata."
 KINDS = {
