@@ -1,0 +1,49 @@
+"""Lines written for Touchstone: about groups, about hate, and hateful; part of them is only measured.
+
+Four files of JSON Lines lie in `written/`: `identity` (neutral and positive statements about groups),
+`stereotypes` (each with a twin that names the same group and generalises nothing), `speech`
+(counter-speech, quotations, rights, reclaimed words, oaths without a target, harsh but harmless
+words, harmless disguises) and `toxic` (by category, some disguised by digits or spaces). `toxic` is
+None where a line says nothing about toxicity, as with stereotypes told in calm words.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+FOLDER = Path(__file__).with_name("written")
+FILES = ("identity", "stereotypes", "speech", "toxic")
+MEASURED_SHARE = {"identity": 0.87, "stereotypes": 0.25, "speech": 0.25, "toxic": 0.25}
+"""The share of each file that no head may be trained on; pairs stay together."""
+
+Half = Literal["train", "measured"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sentence that we wrote, with what it is said to be."""
+
+    id: str
+    text: str
+    group: str | None
+    kind: str
+    toxic: int | None
+    biased: int
+    category: str | None = None
+    pair_id: str | None = None
+
+
+def written_lines(name: str, half: Half | None = None) -> list[Line]:
+    """The lines of a file of `FILES`, in the file's order: all, or those of one half."""
+    text = (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8")
+    lines = [Line(**json.loads(line)) for line in text.splitlines()]
+    return [line for line in lines if half in (None, half_of(name, line))]
+
+
+def half_of(name: str, line: Line) -> Half:
+    """Whether a line may be trained on, by a hash of its pair or id that never changes."""
+    digest = hashlib.sha256((line.pair_id or line.id).encode()).digest()
+    share = int.from_bytes(digest[:4], "big") / 2**32
+    return "measured" if share < MEASURED_SHARE[name] else "train"
