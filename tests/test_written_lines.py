@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from evaluators.training.written import FILES, written_lines
+from evaluators.training.written import FILES, Half, written_lines
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -32,8 +32,9 @@ def test_three_hundred_sentences_about_seven_groups_are_measured_and_not_trained
 
 
 def test_every_stereotype_has_a_twin_about_the_same_group_in_the_same_half() -> None:
-    for half in ("train", "measured"):
-        lines = written_lines("stereotypes", half)  # type: ignore[arg-type]
+    halves: tuple[Half, Half] = ("train", "measured")
+    for half in halves:
+        lines = written_lines("stereotypes", half)
         pairs = Counter((line.pair_id, line.group) for line in lines)
         assert set(pairs.values()) == {2}
         assert sum(line.biased for line in lines) * 2 == len(lines)

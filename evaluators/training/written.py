@@ -1,10 +1,10 @@
-"""Lines written for Touchstone: about groups, about hate, and hateful; part of them is only measured.
+"""Lines that we wrote: about groups, about hate, and hateful; a part of them is only measured.
 
-Four files of JSON Lines lie in `written/`: `identity` (neutral and positive statements about groups),
-`stereotypes` (each with a twin that names the same group and generalises nothing), `speech`
-(counter-speech, quotations, rights, reclaimed words, oaths without a target, harsh but harmless
-words, harmless disguises) and `toxic` (by category, some disguised by digits or spaces). `toxic` is
-None where a line says nothing about toxicity, as with stereotypes told in calm words.
+Four files of JSON Lines lie in `written/`: `identity` (neutral and positive statements about
+groups), `stereotypes` (each with a twin that names the same group and generalises nothing),
+`speech` (counter-speech, quotations, rights, reclaimed words, oaths without a target, harsh but
+harmless words, harmless disguises) and `toxic` (by category, some disguised by digits or spaces).
+`toxic` is None where a line says nothing about toxicity: stereotypes told in calm words.
 """
 
 import hashlib
