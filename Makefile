@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo serve test check format lock
+.PHONY: help setup demo serve test bench check format lock
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ serve: $(READY) ## Run the server and its worker on http://127.0.0.1:8000
 
 test: $(READY) ## Run all tests
 	$(BIN)/python -m pytest
+
+bench: $(READY) ## Measure the speed of everything here; writes benchmarks/results.md
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 check: $(READY) ## Check format, lint and types
 	$(BIN)/ruff format --check .

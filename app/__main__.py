@@ -23,7 +23,7 @@ COMMANDS = {
     "evaluators": "List the evaluators that are found.",
     "fetch": "Download the weights of a hub evaluator.",
     "train": "Train the bundled judges.",
-    "bench": "Measure the judges.",
+    "bench": "Measure how well and how fast the judges judge.",
     "keys": "Make, list and revoke API keys.",
     "reviewers": "Invite, list and disable reviewers.",
     "migrate": "Bring the database to the newest schema.",

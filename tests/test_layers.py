@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluators.hub",),
     ("evaluators", "evaluators.training"),
     ("app.errors", "app.settings", "app.criteria"),
-    ("app.judge", "app.quality"),
+    ("app.judge", "app.quality", "app.workload"),
     ("app.columns", "app.packing"),
     ("app.tables",),
     ("app.database", "app.migrate", "app.migrations"),

@@ -1,25 +1,31 @@
-"""`touchstone bench`: measures the evaluators on labelled lines."""
+"""`touchstone bench`: measures how well and how fast the evaluators judge."""
 
 import json
-from collections.abc import Iterable, Sequence
+import statistics
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
 from app.commands.progress import in_chunks, progress_bar
-from app.criteria import Criterion, read_criteria
+from app.criteria import Criteria, Criterion, read_criteria
 from app.errors import BadRequest, SetupError, UnknownField
-from app.main import find_evaluators
+from app.guardrail import judge_samples
+from app.judge import judge_batch
+from app.main import find_evaluators, load_all
 from app.quality import measure
 from app.settings import read_settings
+from app.workload import realistic_samples
 from evaluators.engine import WeightsError
 from evaluators.protocol import Evaluator, Sample, Verdict, missing_fields
 from evaluators.training.rows import RowsError, read_rows
 
-app = typer.Typer(no_args_is_help=True, help="Measure the evaluators on labelled lines.")
+app = typer.Typer(no_args_is_help=True, help="Measure how well and how fast the evaluators judge.")
 
 LINES_PER_CHUNK = 64
+ALONE = "a single interaction"
 
 
 class Line(NamedTuple):
@@ -31,7 +37,7 @@ class Line(NamedTuple):
 
 @app.callback()
 def bench() -> None:
-    """Measure the evaluators on labelled lines."""
+    """Measure how well and how fast the evaluators judge."""
 
 
 @app.command()
@@ -61,6 +67,61 @@ def quality(
             scores += score(judge, chunk)
             advance(len(chunk))
     typer.echo(json.dumps(figures(judge, asked, lines, scores), indent=2))
+
+
+@app.command()
+def speed(
+    interactions: Annotated[int, typer.Option(min=8, help="How many a round judges.")] = 128,
+    rounds: Annotated[int, typer.Option(min=1, help="How many rounds are measured.")] = 3,
+) -> None:
+    """Print how fast all evaluators judge here, as one JSON object.
+
+    The interactions are synthetic: three contexts of 150 words, answers of 60 to 200 words.
+    Example: touchstone bench speed --interactions 256
+    """
+    criteria = read_criteria()
+    found = find_evaluators(read_settings())
+    judges = [one for one in found if one.spec.criterion in criteria.by_name]
+    load_all(judges)
+    judge_samples(judges, criteria, realistic_samples(8, seed=0), None)
+    with progress_bar("Judging", rounds * interactions) as advance:
+        measured = []
+        for number in range(rounds):
+            measured.append(round_seconds(judges, criteria, interactions, seed=number + 1))
+            advance(interactions)
+    typer.echo(json.dumps(speed_figures(measured, interactions), indent=2))
+
+
+def round_seconds(
+    judges: Sequence[Evaluator], criteria: Criteria, count: int, *, seed: int
+) -> dict[str, float]:
+    """Seconds that each judge takes for that many interactions, and all for a single one."""
+    samples = realistic_samples(count, seed=seed)
+    seconds: dict[str, float] = {}
+    for judge in judges:
+        started = time.perf_counter()
+        judge_batch(judge, criteria.get(judge.spec.criterion), samples)
+        seconds[judge.spec.name] = time.perf_counter() - started
+    alone = realistic_samples(1, seed=-seed)
+    started = time.perf_counter()
+    judge_samples(judges, criteria, alone, None)
+    return {**seconds, ALONE: time.perf_counter() - started}
+
+
+def speed_figures(measured: Sequence[Mapping[str, float]], count: int) -> dict[str, object]:
+    """Medians over the rounds."""
+    names = [name for name in measured[0] if name != ALONE]
+    rates = [count / sum(one[name] for name in names) for one in measured]
+    per_judge = {name: statistics.median(one[name] for one in measured) / count for name in names}
+    return {
+        "interactions": count,
+        "rounds": len(measured),
+        "interactions_per_second": round(statistics.median(rates), 2),
+        "lowest": round(min(rates), 2),
+        "highest": round(max(rates), 2),
+        "seconds_per_interaction": {name: round(value, 5) for name, value in per_judge.items()},
+        "seconds_for_a_single_one": round(statistics.median(one[ALONE] for one in measured), 4),
+    }
 
 
 def chosen_evaluator(found: Iterable[Evaluator], criterion: str, name: str | None) -> Evaluator:

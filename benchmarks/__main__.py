@@ -1,0 +1,74 @@
+"""`python -m benchmarks`: measure everything and write benchmarks/results.md."""
+
+import argparse
+import importlib
+import sys
+import time
+from pathlib import Path
+
+from app.settings import share_cores
+from benchmarks.machine import describe
+from benchmarks.tables import Section
+
+RESULTS = Path(__file__).with_name("results.md")
+PARTS = {
+    "encoding": "benchmarks.encoding:encoder_section",
+    "judging": "benchmarks.judging:judging_section",
+    "latency": "benchmarks.judging:latency_section",
+    "receiving": "benchmarks.receiving:receiving_section",
+    "reading": "benchmarks.reading:reading_section",
+    "starting": "benchmarks.starting:starting_section",
+}
+
+
+def main() -> None:
+    """Run the chosen parts one after the other and write what they found."""
+    arguments = _arguments()
+    share_cores()
+    about, started = describe(), time.perf_counter()
+    sections = [_run(name, quick=arguments.quick) for name in _parts(arguments)]
+    minutes = (time.perf_counter() - started) / 60
+    how = " ".join(["python -m benchmarks", *sys.argv[1:]])
+    lines = [
+        "# Speed",
+        "",
+        f"Made by `{how}` in {minutes:.1f} minutes. Figures are medians, with",
+    ]
+    lines += [
+        "the lowest and the highest round in brackets.",
+        "",
+        *(f"* {one}" for one in about),
+        "",
+    ]
+    text = "\n".join([*lines, *(section.markdown() for section in sections)])
+    if arguments.out:
+        arguments.out.write_text(text)
+    print(text)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer rounds")
+    parser.add_argument("--only", default="", help="names of parts, separated by commas")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the file to write")
+    return parser.parse_args()
+
+
+def _parts(arguments: argparse.Namespace) -> list[str]:
+    wanted = [one for one in arguments.only.split(",") if one]
+    unknown = [one for one in wanted if one not in PARTS]
+    if unknown:
+        raise SystemExit(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    return wanted or list(PARTS)
+
+
+def _run(name: str, *, quick: bool) -> Section:
+    """Measure a part, whose libraries are loaded only for it."""
+    print(f"measuring: {name} …", file=sys.stderr, flush=True)
+    module, _, function = PARTS[name].partition(":")
+    section: Section = getattr(importlib.import_module(module), function)(quick=quick)
+    return section
+
+
+if __name__ == "__main__":
+    main()

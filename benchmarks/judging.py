@@ -1,0 +1,163 @@
+"""How fast the judges judge: in batches, from traces to stored verdicts, and one on demand."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from app.criteria import read_criteria
+from app.database import open_database, transaction
+from app.guardrail import judge_samples
+from app.ingest.jsonl import parse_interaction
+from app.main import find_evaluators, load_all
+from app.migrate import migrate
+from app.settings import read_settings
+from app.store.interactions import save_interactions
+from app.worker import work_once
+from app.workload import realistic_samples, sample_json
+from benchmarks.serving import Server, serving
+from benchmarks.tables import Section
+from benchmarks.timing import Spread, percentile, seconds_of
+from evaluators.heads.packed import PackedBert
+from evaluators.protocol import Evaluator
+
+
+def judging_section(*, quick: bool) -> Section:
+    """`touchstone bench speed`, the tokens behind it, and the worker's whole way."""
+    count, rounds = (32, 3) if quick else (128, 5)
+    figures = _bench_speed(count, rounds)
+    section = Section("Five criteria on realistic interactions", ("what", "figure"))
+    rate = f"{figures['interactions_per_second']} ({figures['lowest']} to {figures['highest']})"
+    section.rows.append(("interactions a second, judged in batches", f"**{rate}**"))
+    for name, seconds in figures["seconds_per_interaction"].items():
+        section.rows.append((f"{name}, milliseconds an interaction", f"{1000 * seconds:.1f}"))
+    tokens, parts = _tokens_per_interaction()
+    section.rows.append(("encoder tokens an interaction, all criteria", f"{tokens:,.0f}"))
+    section.rows.append(("words an interaction (prompt, response, contexts)", parts))
+    section.rows.append(("interactions a second, claimed, judged and recorded", _worker(count, 3)))
+    section.notes = [
+        f"{figures['rounds']} rounds of {count} interactions, each different: three contexts of "
+        "150 words, answers of 60 to 200 words, so that no text is encoded for two interactions."
+    ]
+    return section
+
+
+def latency_section(*, quick: bool) -> Section:
+    """`POST /api/v1/score` with one item, one request after the other, on an idle server."""
+    section = Section(
+        "POST /api/v1/score, one item, five criteria", ("server", "p50 ms", "p95 ms", "first ms")
+    )
+    bodies = [{"items": [sample_json(one)]} for one in realistic_samples(20 if quick else 100)]
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder) / "bench.db"
+        with serving(database, "--no-worker") as server:
+            section.rows.append(("no worker beside it", *_latencies(server, bodies)))
+        with serving(database) as server:
+            section.rows.append(("with an idle worker", *_latencies(server, bodies)))
+    section.notes = [
+        "Each item is different. The first request is sent as soon as the server is ready and "
+        "includes whatever the judges still need to start."
+    ]
+    return section
+
+
+def _latencies(server: Server, bodies: Sequence[object]) -> tuple[str, str, str]:
+    first = seconds_of(lambda: server.post("/api/v1/score", bodies[0]))
+    taken = []
+    for body in bodies[1:]:
+        started = time.perf_counter()
+        server.post("/api/v1/score", body)
+        taken.append(time.perf_counter() - started)
+    shown = (percentile(taken, 0.5), percentile(taken, 0.95), first)
+    return tuple(f"{1000 * one:.0f}" for one in shown)  # type: ignore[return-value]
+
+
+def _bench_speed(count: int, rounds: int) -> dict[str, Any]:
+    options = ("--interactions", str(count), "--rounds", str(rounds))
+    command = [sys.executable, "-m", "app", "bench", "speed", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+def _tokens_per_interaction() -> tuple[float, str]:
+    samples = realistic_samples(64, seed=99)
+    criteria = read_criteria()
+    judges = _judges()
+    with counted_tokens() as counts:
+        judge_samples(judges, criteria, samples, None)
+    words = [
+        sum(len(text.split()) for text in texts) / len(samples)
+        for texts in (
+            [one.prompt for one in samples],
+            [one.response for one in samples],
+            [text for one in samples for text in one.contexts],
+        )
+    ]
+    return sum(counts) / len(samples), " + ".join(f"{one:.0f}" for one in words)
+
+
+@contextmanager
+def counted_tokens() -> Iterator[list[int]]:
+    """A list that grows by the number of tokens of each batch that any encoder computes."""
+    counts: list[int] = []
+    embed = PackedBert._embed
+
+    def counting(self: PackedBert, ids: torch.Tensor, *rest: object) -> torch.Tensor:
+        counts.append(len(ids))
+        return embed(self, ids, *rest)  # type: ignore[arg-type]
+
+    PackedBert._embed = counting  # type: ignore[method-assign, assignment]
+    try:
+        yield counts
+    finally:
+        PackedBert._embed = embed  # type: ignore[method-assign]
+
+
+def _worker(count: int, rounds: int) -> str:
+    """Interactions a second from waiting rows to stored verdicts, in one process."""
+    judges, criteria = _judges(), read_criteria()
+    rates = []
+    with tempfile.TemporaryDirectory() as folder:
+        settings = read_settings(database_url=f"sqlite:///{folder}/bench.db")
+        engine = open_database(settings.database_url)
+        migrate(engine)
+        for number in range(rounds):
+            _enqueue(engine, judges, count, seed=number)
+            started = time.perf_counter()
+            while not work_once(engine, judges, criteria, settings, now=_now).idle:
+                pass
+            rates.append(count / (time.perf_counter() - started))
+        engine.dispose()
+    return f"{Spread.of(rates):.1f}"
+
+
+def _enqueue(engine: object, judges: list[Evaluator], count: int, *, seed: int) -> None:
+    samples = realistic_samples(count, seed=1000 + seed)
+    lines = [{"id": f"{seed}-{n}", **sample_json(one)} for n, one in enumerate(samples)]
+    rows = [
+        parse_interaction(line, where="benchmark", project="default", now=_now()) for line in lines
+    ]
+    with transaction(engine) as session:  # type: ignore[arg-type]
+        save_interactions(session, rows, specs=[one.spec for one in judges], now=_now())
+
+
+def _judges() -> list[Evaluator]:
+    criteria = read_criteria()
+    judges = [
+        one for one in find_evaluators(read_settings()) if one.spec.criterion in criteria.by_name
+    ]
+    load_all(judges)
+    return judges
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

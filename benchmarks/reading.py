@@ -1,0 +1,191 @@
+"""How long the hot reads take as the tables grow, through the server, on SQLite."""
+
+import json
+import sqlite3
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from app.criteria import Criteria, read_criteria
+from app.database import open_database, transaction
+from app.ingest.jsonl import parse_interaction
+from app.judge import Outcome
+from app.main import find_evaluators
+from app.migrate import migrate
+from app.settings import read_settings
+from app.store.evaluations import claim, record
+from app.store.interactions import save_interactions
+from app.workload import realistic_samples, sample_json
+from benchmarks.serving import Server, serving
+from benchmarks.tables import Section
+from benchmarks.timing import Spread, seconds_of
+
+SEED_INTERACTIONS = 1000
+HOURS_PER_COPY = 2
+START = datetime(2026, 1, 5, tzinfo=UTC)
+SIZES = (10_000, 100_000, 1_000_000)
+ROUNDS = 9
+
+
+def reading_section(*, quick: bool) -> Section:
+    """A row per read, a column per size, and how the time grows from the first to the last."""
+    sizes = SIZES[:2] if quick else SIZES
+    columns = [f"{size:,} rows, ms" for size in sizes]
+    section = Section(
+        "Hot reads through the server, milliseconds", ("read", *columns, "growth", "ns a row")
+    )
+    medians: dict[str, list[Spread]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for size in sizes:
+            database = Path(folder) / f"{size}.db"
+            section.notes.append(_grow(database, size))
+            with serving(database, "--no-worker") as server:
+                for name, path in _paths(server).items():
+                    medians.setdefault(name, []).append(_measured(server, path))
+            database.unlink()
+    for name, found in medians.items():
+        growth = found[-1].median / found[0].median
+        per_row = 1e9 * found[-1].median / sizes[-1]
+        shown = [f"{1000 * one.median:.1f}" for one in found]
+        section.rows.append((name, *shown, f"{growth:.1f} ×", f"{per_row:,.0f}"))
+    section.notes.append(
+        f"Each figure is the median of {ROUNDS} requests after one that was not measured. "
+        f"A row is an interaction with five evaluations; more rows are a longer history "
+        f"({SEED_INTERACTIONS // HOURS_PER_COPY} interactions an hour)."
+    )
+    return section
+
+
+def _measured(server: Server, path: str) -> Spread:
+    server.get(path)
+    return Spread.of([seconds_of(lambda: server.get(path)) for _ in range(ROUNDS)])
+
+
+def _paths(server: Server) -> dict[str, str]:
+
+    first = json.loads(server.get("/api/v1/interactions?limit=500"))
+    one, cursor = first["interactions"][0], first["next_cursor"]
+    week = f"{datetime.fromisoformat(one['started_at']) - timedelta(days=7):%G-W%V}"
+    return {
+        "list, newest 50": "/api/v1/interactions",
+        "list, after a cursor": f"/api/v1/interactions?cursor={cursor}",
+        "list of an application": "/api/v1/interactions?application=shop",
+        "list of a criterion and label": (
+            "/api/v1/interactions?criterion=groundedness&label=ungrounded"
+        ),
+        "list of a rare label": "/api/v1/interactions?criterion=bias&label=biased",
+        "list of failed evaluations": "/api/v1/interactions?status=failed",
+        "list of a segment": "/api/v1/interactions?segment.language=de",
+        "list of an hour": f"/api/v1/interactions?from={START:%Y-%m-%d}&to={START:%Y-%m-%d}T01:00",
+        "list, words": "/api/v1/interactions?text=warehouse",
+        "list, words that nobody said": "/api/v1/interactions?text=xylophone",
+        "one interaction": f"/api/v1/interactions/{one['id']}",
+        "one trace": f"/api/v1/traces/{one['trace_id']}",
+        "trend by day": "/api/v1/trends?criterion=groundedness",
+        "trend by week and language": "/api/v1/trends?criterion=toxicity&bucket=week&by=language",
+        "coverage": "/api/v1/coverage",
+        "metrics": "/metrics",
+        "page: home": "/",
+        "page: list": "/interactions",
+        "page: list of a label": "/interactions?criterion=groundedness&label=ungrounded",
+        "page: trends": "/trends",
+        "page: interaction": f"/interactions/{one['id']}",
+        "report of a week": f"/api/v1/reports/{week}",
+    }
+
+
+def _grow(database: Path, size: int) -> str:
+    """A database of that many judged interactions: a thousand, copied into later hours."""
+    started = time.perf_counter()
+    _seed(database)
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA synchronous=OFF")
+    copies = size // SEED_INTERACTIONS
+    connection.execute("CREATE TEMP TABLE copy (number_of_copy INTEGER PRIMARY KEY)")
+    connection.executemany("INSERT INTO copy VALUES (?)", [(n,) for n in range(1, copies)])
+    later = "strftime('%Y-%m-%d %H:%M:%f000', {0}, '+' || ({1} * copy.number_of_copy) || ' hours')"
+    moved = {name: later.format(name, HOURS_PER_COPY) for name in TIMES}
+    keyed = {name: f"substr({name}, 1, 26) || printf('%06d', copy.number_of_copy)" for name in KEYS}
+    for table in ("trace", "span", "interaction", "evaluation", "rollup"):
+        changed = {**moved, **keyed}
+        if table == "evaluation":
+            changed["id"] = "NULL"
+        _copy(connection, table, changed)
+    connection.execute("ANALYZE")
+    connection.commit()
+    connection.close()
+    took, mb = time.perf_counter() - started, database.stat().st_size / 1e6
+    return f"{size:,} interactions: a file of {mb:,.0f} MB, made in {took:.0f} s."
+
+
+TIMES = ("started_at", "bucket_at")
+KEYS = ("trace_id", "interaction_id")
+
+
+def _copy(connection: sqlite3.Connection, table: str, changed: dict[str, str]) -> None:
+    columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+    chosen = dict.fromkeys(columns) | {n: v for n, v in changed.items() if n in columns}
+    if table == "interaction":
+        chosen["id"] = "substr(id, 1, 26) || printf('%06d', copy.number_of_copy)"
+    values = ", ".join(value or name for name, value in chosen.items())
+    names = ", ".join(chosen)
+    connection.execute(f"INSERT INTO {table} ({names}) SELECT {values} FROM {table}, copy")
+
+
+def _seed(database: Path) -> None:
+    """A thousand interactions of two hours with outcomes for every criterion."""
+    engine = open_database(f"sqlite:///{database}")
+    migrate(engine)
+    specs = [one.spec for one in find_evaluators(read_settings())]
+    rows = [
+        parse_interaction(line, where="benchmark", project="default", now=START)
+        for line in _lines()
+    ]
+    criteria = read_criteria()
+    with transaction(engine) as session:
+        save_interactions(session, rows, specs=specs, now=START)
+        taken = claim(
+            session,
+            specs=specs,
+            now=START,
+            interactions=SEED_INTERACTIONS,
+            lease_seconds=60,
+            max_attempts=3,
+        )
+        judged = [
+            (one, _outcome(criteria, one.evaluation.criterion, n)) for n, one in enumerate(taken)
+        ]
+        record(session, judged, specs=specs, now=START)
+    engine.dispose()
+
+
+def _lines() -> list[dict[str, object]]:
+    step = timedelta(hours=HOURS_PER_COPY) / SEED_INTERACTIONS
+    return [
+        {
+            "id": str(n),
+            **sample_json(one),
+            "application": ("shop", "clinic", "city")[n % 3],
+            "segments": {"language": ("en", "de", "es")[n % 3], "channel": ("web", "app")[n % 2]},
+            "started_at": (START + n * step).isoformat(),
+        }
+        for n, one in enumerate(realistic_samples(SEED_INTERACTIONS))
+    ]
+
+
+def _outcome(criteria: Criteria, name: str, number: int) -> Outcome:
+    criterion = criteria.get(name)
+    if name == "toxicity" and number % 500 == 0:
+        return Outcome(status="failed", error_type="Timeout", explanation="It failed.")
+    good = number % (499 if name == "bias" else 20) != 0
+    score = 0.9 if good == criterion.higher_is_better else 0.05
+    return Outcome(
+        status="scored",
+        score=score,
+        label=criterion.label_for(score),
+        passed=criterion.passes(score),
+        threshold=criterion.threshold,
+        explanation="Every claim has support.",
+        seconds=0.01,
+    )
