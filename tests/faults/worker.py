@@ -1,0 +1,45 @@
+"""The real worker loop with fake judges that take their time, so that it is killed amid work."""
+
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from app.criteria import read_criteria
+from app.database import open_database
+from app.settings import read_settings
+from app.worker import run_worker
+from evaluators.protocol import Abstention, Evaluator, Sample, Verdict
+from tests.builders import FAKE_EVALUATORS
+
+
+class Slowly:
+    """A judge that does as another, after a pause."""
+
+    def __init__(self, judge: Evaluator) -> None:
+        self.spec, self._judge = judge.spec, judge
+
+    def load(self) -> None: ...
+
+    def evaluate(self, samples: Sequence[Sample]) -> Sequence[Verdict | Abstention]:
+        time.sleep(0.01)
+        return self._judge.evaluate(samples)
+
+
+def main() -> None:
+    settings = read_settings()
+    engine = open_database(settings.database_url)
+    judges = [Slowly(one) for one in FAKE_EVALUATORS]
+    print("judging", flush=True)
+    run_worker(
+        engine,
+        judges,
+        read_criteria(),
+        settings,
+        now=lambda: datetime.now(UTC),
+        stop=threading.Event(),
+    )
+
+
+if __name__ == "__main__":
+    main()
