@@ -26,6 +26,7 @@ COMMANDS = {
     "bench": "Measure how well and how fast the judges judge.",
     "keys": "Make, list and revoke API keys.",
     "reviewers": "Invite, list and disable reviewers.",
+    "doctor": "Say what was found in traces, what was not, and why.",
     "migrate": "Bring the database to the newest schema.",
 }
 MODULES = {"import": "app.commands.import_"}

@@ -26,12 +26,19 @@ from app.criteria import Criteria
 from app.database import reading
 from app.requests import current_time
 from app.store.evaluations import Coverage, coverage
+from app.store.extractions import DAYS, ApplicationTally, recent_tallies
 from app.store.rollups import BINS, rollup_points
 from app.store.spans import Stored
 from app.tables import Rollup
 
 INGEST = ("project", "signal")
 STATUSES = ("pending", "running", "scored", "abstained", "failed", "skipped")
+TALLIED = {
+    "traces": "Traces",
+    "empty_traces": "Traces without an interaction",
+    "spans": "Spans",
+    "unmapped": "Spans of no known convention",
+}
 STATM = Path("/proc/self/statm")
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -131,6 +138,8 @@ class _Scrape:
             covered = coverage(session, self.project)
             names = [criterion.name for criterion in self.criteria]
             points = {name: rollup_points(session, self.project, name) for name in names}
+            found = recent_tallies(session, self.project, now=self.now)
+        yield from _extraction(found)
         yield from _work(covered, self.now)
         yield _scores(points)
 
@@ -139,6 +148,17 @@ def _of_project(families: Iterable[Metric], project: str) -> Iterator[Metric]:
     for family in families:
         kept = [one for one in family.samples if one.labels.get("project", project) == project]
         family.samples = kept
+        yield family
+
+
+def _extraction(found: Sequence[ApplicationTally]) -> Iterator[Metric]:
+    """What was found in the traces of the last days; a sender that changed shows here first."""
+    for name, text in TALLIED.items():
+        family = GaugeMetricFamily(
+            f"touchstone_recent_{name}", f"{text} of the last {DAYS} days", labels=("application",)
+        )
+        for one in found:
+            family.add_metric((one.application,), getattr(one, name))
         yield family
 
 

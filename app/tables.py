@@ -25,6 +25,13 @@ class Trace(Table, table=True):
             sqlite_where=text("pending_since_at IS NOT NULL"),
             postgresql_where=text("pending_since_at IS NOT NULL"),
         ),
+        Index(
+            "ix_trace_empty",
+            "project",
+            "last_seen_at",
+            sqlite_where=text("interaction_count = 0"),
+            postgresql_where=text("interaction_count = 0"),
+        ),
     )
 
     project: str = Field(primary_key=True)
@@ -41,7 +48,8 @@ class Trace(Table, table=True):
     extractor: str = ""
     """The version of the extraction that assembled it; empty before that."""
     tallied_at: datetime | None = at_column(nullable=True)
-    """The day of the tally that counts it."""
+    tallied_as: str = ""
+    """The day and the application of the tally that counts it."""
 
 
 class ExtractionTally(Table, table=True):
@@ -238,6 +246,8 @@ class Feedback(Table, table=True):
     label: str | None = None
     comment: str | None = Field(default=None, sa_type=Text)
     user_hash: str | None = None
+    source: str = "user"
+    """Who says so: user, or human, llm, code or other for what came inside telemetry."""
     content_hash: str = Field(unique=True)
     received_at: datetime = at_column()
 

@@ -16,27 +16,17 @@ from datetime import datetime
 from types import FrameType
 
 from sqlalchemy import Engine
-from sqlmodel import Session
 
+from app.assembly import assemble_due
 from app.criteria import Criteria
 from app.database import transaction, upsert
 from app.errors import Busy
-from app.ingest.assemble import assemble_trace
-from app.ingest.stored import telemetry_of
 from app.judge import Outcome, judge_batch
 from app.settings import Settings
 from app.store.evaluations import Claim, claim, record
-from app.store.interactions import (
-    drop_interactions,
-    interactions_of_trace,
-    save_interactions,
-)
-from app.store.spans import due_traces, mark_assembled
-from app.tables import Heartbeat, Interaction, Trace
+from app.tables import Heartbeat
 from evaluators.protocol import Evaluator, EvaluatorSpec
 
-TRACES_PER_ROUND = 20
-"""So few that SQLite's write lock is free again long before a receiver gives up waiting."""
 IDLE_SECONDS = 0.5
 HEARTBEAT_SECONDS = 10.0
 
@@ -82,27 +72,6 @@ def work_once(
         outcomes = judge_batch(evaluator, criteria.get(evaluator.spec.criterion), samples)
         recorded += _record(engine, mine, outcomes, specs, now())
     return Done(assembled=assembled, judged=len(claims), recorded=recorded)
-
-
-def assemble_due(
-    engine: Engine, specs: Sequence[EvaluatorSpec], settings: Settings, *, now: datetime
-) -> int:
-    """Turn the traces that have gone quiet into interactions; return how many traces."""
-    with transaction(engine) as session:
-        due = due_traces(
-            session,
-            now=now,
-            quiet_seconds=settings.trace_quiet_seconds,
-            max_age_seconds=settings.trace_max_age_seconds,
-            limit=TRACES_PER_ROUND,
-        )
-        arrived = telemetry_of(session, [(one.project, one.trace_id) for one in due])
-        for trace in due:
-            one = arrived[trace.project, trace.trace_id]
-            rows = assemble_trace(one.spans, one.logs, now=now)
-            _replace(session, trace, rows, specs, now)
-        mark_assembled(session, due)
-    return len(due)
 
 
 def run_worker(
@@ -151,20 +120,6 @@ def stop_on_signals() -> threading.Event:
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     return stop
-
-
-def _replace(
-    session: Session,
-    trace: Trace,
-    rows: Sequence[Interaction],
-    specs: Sequence[EvaluatorSpec],
-    now: datetime,
-) -> None:
-    before = interactions_of_trace(session, trace.project, trace.trace_id)
-    kept = {row.id for row in rows}
-    # Interactions that came as such, not as spans, have no provenance and are not ours to drop.
-    drop_interactions(session, [row for row in before if row.id not in kept and row.provenance])
-    save_interactions(session, rows, specs=specs, now=now)
 
 
 def _by_evaluator(

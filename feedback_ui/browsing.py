@@ -24,6 +24,7 @@ from app.store.feedback import feedback_of
 from app.store.interactions import get_interaction, interactions_of_trace, list_interactions
 from app.store.reviews import list_queues, progress_of
 from app.tables import Annotation, Interaction, Rollup
+from feedback_ui.doctoring import silent_applications
 from feedback_ui.filters import filter_choices, filter_from
 from feedback_ui.pages import all_posted, criteria_of, go_to, page, posted_form
 from feedback_ui.passages import passages_of, sentence_evidence, sentences_of
@@ -76,6 +77,7 @@ def home(request: Request, caller: Reader, now: Now) -> Response:
         covered = coverage(session, caller.project)
         judged = _judged(session, caller.project)
         waiting = _waiting_items(session, caller, now)
+        silent = silent_applications(session, caller.project, now=now)
     rows = [
         _home_row(one, judged.get(one.name, (0, 0)), covered.counts.get(one.name, {}))
         for one in criteria
@@ -85,6 +87,7 @@ def home(request: Request, caller: Reader, now: Now) -> Response:
         "latest_at": latest_at,
         "rows": rows,
         "waiting": waiting,
+        "silent": silent,
     }
     return page(
         request,

@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("app.store",),
     ("app.ingest", "app.reports"),
     ("app.requests", "app.answers", "app.writing"),
+    ("app.assembly",),
     ("app.worker", "app.access", "app.guardrail", "app.metrics", "app.receive", "app.api"),
     ("feedback_ui",),
     ("app.main",),

@@ -218,6 +218,7 @@ class FeedbackShape(Shape):
     label: str | None
     comment: str | None
     user_hash: str | None
+    source: str
     received_at: datetime
 
 

@@ -33,14 +33,15 @@ def assemble_trace(
     spans: Sequence[Span], logs: Sequence[LogRecord], *, now: datetime
 ) -> list[Interaction]:
     """The interactions of one trace, oldest first; none when no span holds prompt and response."""
-    return _Trace(spans, logs).interactions(now)
+    return TraceReading(spans, logs).interactions(now)
 
 
-class _Trace:
+class TraceReading:
     """The spans of a trace, what was found in each, and which of them retrieved something."""
 
     def __init__(self, spans: Sequence[Span], logs: Sequence[LogRecord]) -> None:
         self.tree = Tree(spans)
+        self.logs = logs
         by_span: dict[str, list[LogRecord]] = {}
         for log in logs:
             by_span.setdefault(log.span_id, []).append(log)
@@ -55,12 +56,13 @@ class _Trace:
             "contexts": self._positions("contexts", {*STEPS, None}),
             "tool_results": self._positions("tool_results", {TOOL}),
         }
-        self.free: dict[str, list[int]] = {}
+        self.chosen = self._choose(certain=True) or self._choose(certain=False)
+        """The spans that make interactions."""
+        self.free = {name: self._outside(steps, self.chosen) for name, steps in self.steps.items()}
 
     def interactions(self, now: datetime) -> list[Interaction]:
-        chosen = self._choose(certain=True) or self._choose(certain=False)
-        self.free = {name: self._outside(steps, chosen) for name, steps in self.steps.items()}
-        rows = [self._interaction(span_id, now) for span_id in chosen]
+        """The interactions of the trace, oldest first."""
+        rows = [self._interaction(span_id, now) for span_id in self.chosen]
         return sorted(rows, key=lambda row: (row.started_at, row.span_id))
 
     def _positions(self, name: str, kinds: Set[str | None]) -> list[int]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from app.errors import BadRequest
 from app.ingest.otlp import valid_span_id, valid_trace_id
+from app.ingest.telemetry import EPOCH
 from app.ingest.values import MAX_INT64, clean_text, content_hash
 from app.store.interactions import hash_user
 from app.tables import Feedback
@@ -29,12 +30,10 @@ def parse_feedback(
     content: dict[str, Any] = {
         "trace_id": _trace_id(fields.get("trace_id"), "trace_id", where),
         "span_id": _span_id(fields.get("span_id"), "span_id", where),
-        "name": _name(fields, where),
-        **_value(fields.get("value"), where),
-        "comment": _text(fields, "comment", where, limit=MAX_COMMENT),
+        **reading_of(fields, where),
         "user_hash": hash_user(project, user) if user else None,
     }
-    return _row(content, project=project, now=now)
+    return feedback_row(content, project=project, now=now)
 
 
 def parse_langfuse_score(
@@ -45,22 +44,36 @@ def parse_langfuse_score(
     content: dict[str, Any] = {
         "trace_id": _trace_id(fields.get("traceId"), "traceId", where),
         "span_id": _span_id(fields.get("observationId"), "observationId", where),
+        **reading_of(fields, where, label=_text(fields, "stringValue", where)),
+        "user_hash": None,
+    }
+    return feedback_row(content, project=project, now=now, identity=_text(fields, "id", where))
+
+
+def reading_of(fields: dict[str, Any], where: str, *, label: object = None) -> dict[str, Any]:
+    """Name, value, label and comment of feedback as columns, or BadRequest that names the field."""
+    content = {
         "name": _name(fields, where),
         **_value(fields.get("value"), where),
         "comment": _text(fields, "comment", where, limit=MAX_COMMENT),
-        "user_hash": None,
     }
-    label = _text(fields, "stringValue", where)
-    if label is not None:
-        content["label"] = label
-    return _row(content, project=project, now=now, identity=_text(fields, "id", where))
+    if isinstance(label, str) and 0 < len(label) <= MAX_NAME:
+        content["label"] = clean_text(label)
+    return content
 
 
-def _row(
-    content: dict[str, Any], *, project: str, now: datetime, identity: str | None = None
+def feedback_row(
+    content: dict[str, Any],
+    *,
+    project: str,
+    now: datetime = EPOCH,
+    identity: str | None = None,
+    source: str = "user",
 ) -> Feedback:
-    digest = content_hash({"project": project, "identity": identity, **content})
-    return Feedback(project=project, content_hash=digest, received_at=now, **content)
+    """The row; the same content from the same source has the same hash, whenever it comes."""
+    told = {"project": project, "identity": identity, **content}
+    digest = content_hash(told if source == "user" else {"source": source, **told})
+    return Feedback(project=project, content_hash=digest, received_at=now, source=source, **content)
 
 
 def _object(value: object, where: str) -> dict[str, Any]:

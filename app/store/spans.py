@@ -12,7 +12,10 @@ from app.database import insert_new, upsert
 from app.tables import LogEntry, SpanChunk, SpanEntry, Trace
 
 KEYS_PER_QUERY = 300
-NOT_ASSEMBLED = {"span_count": 0, "unmapped_count": 0, "interaction_count": 0, "extractor": ""}
+NOT_ASSEMBLED: dict[str, object] = {
+    **{"span_count": 0, "unmapped_count": 0, "interaction_count": 0},
+    **{"extractor": "", "tallied_as": ""},
+}
 Row = TypeVar("Row", SpanEntry, SpanChunk, LogEntry)
 
 

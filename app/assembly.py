@@ -1,0 +1,94 @@
+"""Turn stored traces into interactions: those that have gone quiet, or any that are asked for."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from app.database import reading, transaction
+from app.ingest.assemble import TraceReading
+from app.ingest.dialects import EXTRACTOR
+from app.ingest.doctor import unmapped_in
+from app.ingest.reactions import reactions_in
+from app.ingest.stored import telemetry_of
+from app.settings import Settings
+from app.store.extractions import Extraction, record_extractions
+from app.store.feedback import add_feedback
+from app.store.interactions import (
+    drop_interactions,
+    interactions_of_trace,
+    save_interactions,
+)
+from app.store.spans import due_traces, mark_assembled
+from app.tables import Interaction, Trace
+from evaluators.protocol import EvaluatorSpec
+
+TRACES_PER_ROUND = 20
+"""So few that SQLite's write lock is free again long before a receiver gives up waiting."""
+
+
+def assemble_due(
+    engine: Engine, specs: Sequence[EvaluatorSpec], settings: Settings, *, now: datetime
+) -> int:
+    """Turn the traces that have gone quiet into interactions; return how many traces."""
+    with reading(engine) as session:
+        due = due_traces(
+            session,
+            now=now,
+            quiet_seconds=settings.trace_quiet_seconds,
+            max_age_seconds=settings.trace_max_age_seconds,
+            limit=TRACES_PER_ROUND,
+        )
+    assemble(engine, due, specs, now=now)
+    return len(due)
+
+
+def assemble(
+    engine: Engine, traces: Sequence[Trace], specs: Sequence[EvaluatorSpec], *, now: datetime
+) -> None:
+    """Make the interactions of these traces anew; only changed words will be judged again.
+
+    The traces are read before the transaction that writes begins, so that whoever sends meanwhile
+    does not wait for it; a span that comes in between leaves its trace to the next round.
+    """
+    if not traces:
+        return
+    with reading(engine) as session:
+        arrived = telemetry_of(session, [(one.project, one.trace_id) for one in traces])
+    readings = [
+        TraceReading(one.spans, one.logs)
+        for one in (arrived[trace.project, trace.trace_id] for trace in traces)
+    ]
+    with transaction(engine) as session:
+        for trace, read in zip(traces, readings, strict=True):
+            _replace(session, trace, read.interactions(now), specs, now)
+            add_feedback(session, reactions_in(read.tree.spans.values(), read.logs), now=now)
+        found = [_extraction(*pair) for pair in zip(traces, readings, strict=True)]
+        record_extractions(session, found)
+        mark_assembled(session, traces)
+
+
+def _extraction(trace: Trace, read: TraceReading) -> Extraction:
+    return Extraction(
+        project=trace.project,
+        trace_id=trace.trace_id,
+        spans=len(read.tree.spans),
+        unmapped=unmapped_in(read),
+        interactions=len(read.chosen),
+        extractor=EXTRACTOR,
+    )
+
+
+def _replace(
+    session: Session,
+    trace: Trace,
+    rows: Sequence[Interaction],
+    specs: Sequence[EvaluatorSpec],
+    now: datetime,
+) -> None:
+    before = interactions_of_trace(session, trace.project, trace.trace_id)
+    kept = {row.id for row in rows}
+    # Interactions that came as such, not as spans, have no provenance and are not ours to drop.
+    drop_interactions(session, [row for row in before if row.id not in kept and row.provenance])
+    save_interactions(session, rows, specs=specs, now=now)
