@@ -18,6 +18,7 @@ COMMANDS = {
     "work": "Run a worker on its own, here or on another machine.",
     "demo": "Fill a fresh database with synthetic traffic and show the reports.",
     "import": "Read interactions from a JSON Lines file into the database.",
+    "export": "Write labels or interactions to a file for other tools.",
     "score": "Judge a JSON Lines file without a database.",
     "report": "Write the report of a week.",
     "evaluators": "List the evaluators that are found.",

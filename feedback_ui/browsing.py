@@ -122,10 +122,11 @@ def interactions(request: Request, caller: Reader) -> Response:
         for row in found.rows
     ]
     older = None
+    kept = {name: value for name, value in fields.items() if value and name != "cursor"}
     if found.next_cursor is not None:
-        kept = {name: value for name, value in fields.items() if value and name != "cursor"}
         older = "/interactions?" + urlencode({**kept, "cursor": found.next_cursor})
-    return page(request, "interactions.html", caller, rows=rows, older=older, **choices)
+    shown: dict[str, Any] = {"rows": rows, "older": older, "query": urlencode(kept)}
+    return page(request, "interactions.html", caller, **shown, **choices)
 
 
 @router.get("/interactions/{id}")

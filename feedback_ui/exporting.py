@@ -1,0 +1,38 @@
+"""Downloads: the labels on what passes a filter, as CSV or JSON Lines."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import StreamingResponse
+
+from app.access import Caller, require
+from app.database import reading
+from app.export import LABEL_COLUMNS, csv_text, json_lines, label_rows
+from app.requests import refuse_nul
+from feedback_ui.filters import filter_from
+from feedback_ui.pages import HEADERS
+
+MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
+
+
+@router.get("/annotations.{kind}")
+def annotations(
+    request: Request,
+    caller: Annotated[Caller, Depends(require("read"))],
+    kind: Literal["csv", "jsonl"],
+) -> Response:
+    """All labels that stand on the interactions that pass the filter in the address."""
+    filters = filter_from(request, dict(request.query_params))
+
+    def text() -> Iterator[str]:
+        with reading(request.app.state.engine) as session:
+            rows = label_rows(session, caller.project, filters)
+            yield from csv_text(rows, LABEL_COLUMNS) if kind == "csv" else json_lines(rows)
+
+    attachment = {"Content-Disposition": f'attachment; filename="annotations.{kind}"'}
+    return StreamingResponse(
+        text(), media_type=MEDIA_TYPES[kind], headers={**HEADERS, **attachment}
+    )
