@@ -155,7 +155,13 @@ class Evaluation(Table, table=True):
     __table_args__ = (
         UniqueConstraint("interaction_id", "evaluator", "version"),
         Index(None, "status", "lease_until_at", "id"),
-        Index(None, "project", "criterion", "status"),
+        Index(None, "project", "label", "started_at", "interaction_id"),
+        Index(
+            "ix_evaluation_unscored",
+            *("project", "status", "started_at", "interaction_id", "criterion", "created_at"),
+            sqlite_where=text("status <> 'scored'"),
+            postgresql_where=text("status <> 'scored'"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -181,12 +187,16 @@ class Evaluation(Table, table=True):
     weights_digest: str | None = Field(default=None, sa_type=Text)
     calibration: str | None = None
     seconds: float | None = None
+    started_at: datetime = at_column()
+    """When its interaction started, so that lists of verdicts need no look at the interactions."""
     created_at: datetime = at_column()
     finished_at: datetime | None = at_column(nullable=True)
 
 
 class Rollup(Table, table=True):
     """Counts of one hour, application, evaluator and segment; `segment_key` "" means everything."""
+
+    __table_args__ = (Index(None, "project", "segment_key", "criterion", "bucket_at"),)
 
     project: str = Field(primary_key=True)
     bucket_at: datetime = Field(sa_type=UtcDateTime, primary_key=True)

@@ -154,7 +154,8 @@ def _seed(database: Path) -> None:
             max_attempts=3,
         )
         judged = [
-            (one, _outcome(criteria, one.evaluation.criterion, n)) for n, one in enumerate(taken)
+            (one, _outcome(criteria, one.evaluation.criterion, n // len(specs)))
+            for n, one in enumerate(taken)
         ]
         record(session, judged, specs=specs, now=START)
     engine.dispose()

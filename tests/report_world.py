@@ -118,6 +118,7 @@ def _evaluation(
         "attempts": 1,
         "weights_digest": "ab" * 32,
         "calibration": "platt-1",
+        "started_at": at,
         "created_at": at,
         "evidence": [],
         **dict.fromkeys(("score", "label", "passed", "threshold", "explanation")),

@@ -17,11 +17,13 @@ from sqlmodel import Session, col, select
 
 from app.database import skip_locked
 from app.judge import Outcome, abstention_for
-from app.store.rollups import Contribution, roll_up
+from app.store.rollups import Contribution, roll_up, rolled_up_totals
 from app.tables import Evaluation, Interaction
 from evaluators.protocol import EvaluatorSpec, Sample
 
 IDS_PER_QUERY = 500
+OPEN = ("pending", "running", "skipped")
+"""The statuses that no rollup counts."""
 SHOWN = (
     *("criterion", "evaluator", "version", "status", "score", "label", "passed", "threshold"),
     *("explanation", "evidence", "error_type", "weights_digest", "calibration"),
@@ -63,6 +65,7 @@ def enqueue(
         known = {(row.evaluator, row.version): row for row in evaluations.get(interaction.id, ())}
         for spec in specs:
             row = known.get((spec.name, spec.version)) or _work_item(interaction, spec, now)
+            row.started_at = interaction.started_at
             if row.status == "pending" and row.input_hash != interaction.content_hash:
                 _start_over(row, interaction, spec, now)
                 session.add(row)
@@ -139,17 +142,23 @@ def evaluation_row_json(row: Evaluation) -> dict[str, Any]:
 
 
 def coverage(session: Session, project: str) -> Coverage:
-    """What became of every evaluation of a project."""
+    """What became of every evaluation of a project: open ones counted, closed ones as rolled up."""
+    counts = {
+        criterion: {status: n for status, n in totals.items() if n}
+        for criterion, totals in rolled_up_totals(session, project).items()
+    }
     query = (
         select(Evaluation.criterion, Evaluation.status, func.count())
-        .where(Evaluation.project == project)
+        .where(Evaluation.project == project, Evaluation.status != "scored")
+        .where(col(Evaluation.status).in_(OPEN))
         .group_by(Evaluation.criterion, Evaluation.status)
     )
-    counts: dict[str, dict[str, int]] = {}
     for criterion, status, n in session.exec(query):
         counts.setdefault(criterion, {})[status] = n
     oldest = select(func.min(Evaluation.created_at)).where(
-        Evaluation.project == project, col(Evaluation.status).in_(("pending", "running"))
+        Evaluation.project == project,
+        Evaluation.status != "scored",
+        col(Evaluation.status).in_(("pending", "running")),
     )
     return Coverage(counts, session.exec(oldest).one())
 
@@ -162,6 +171,7 @@ def _work_item(interaction: Interaction, spec: EvaluatorSpec, now: datetime) -> 
         evaluator=spec.name,
         version=spec.version,
         input_hash="",
+        started_at=interaction.started_at,
         created_at=now,
     )
 

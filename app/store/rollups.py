@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import tuple_
+from sqlalchemy import func, tuple_
 from sqlmodel import Session, col, select
 
 from app.database import exclude_others, upsert
@@ -66,6 +66,24 @@ def rollup_points(
         query = query.where(Rollup.application == application)
     order = (col(Rollup.bucket_at), col(Rollup.application), col(Rollup.segment_value))
     return list(session.exec(query.order_by(*order)))
+
+
+def rolled_up_totals(session: Session, project: str) -> dict[str, dict[str, int]]:
+    """How many evaluations of each criterion were scored, abstained and failed, over all time."""
+    query = (
+        select(
+            Rollup.criterion,
+            func.sum(Rollup.n),
+            func.sum(Rollup.abstained),
+            func.sum(Rollup.failed),
+        )
+        .where(Rollup.project == project, Rollup.segment_key == "")
+        .group_by(Rollup.criterion)
+    )
+    return {
+        criterion: {"scored": int(n), "abstained": int(abstained), "failed": int(failed)}
+        for criterion, n, abstained, failed in session.exec(query)
+    }
 
 
 def all_scores(session: Session) -> list[Rollup]:
