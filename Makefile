@@ -40,7 +40,7 @@ format: $(READY) ## Format the code
 
 lock: ## Write requirements.lock anew from pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade --editable '.[postgres,test]'
+	$(BIN)/python -m pip install --quiet --upgrade --editable '.[pdf,postgres,test]'
 	{ sed -n '/^#/p' requirements.lock; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | grep -viE '^(nvidia|triton|cuda)'; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 	touch $(READY)

@@ -32,12 +32,15 @@ def report(*arguments: str) -> Result:
     return result
 
 
-def test_it_writes_three_files_and_says_the_verdict(filled: None, tmp_path: Path) -> None:
+def test_it_writes_three_files_with_their_digests_and_says_the_verdict(
+    filled: None, tmp_path: Path
+) -> None:
     result = report("--week", "2026-W45", "--out", str(tmp_path / "new"))
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
         "report.html",
         "report.json",
         "report.md",
+        "report.sha256",
     ]
     body = json.loads((tmp_path / "new" / "report.json").read_text("utf-8"))
     assert body["week"] == "2026-W45"

@@ -10,7 +10,7 @@ from app.answers import JsonAnswer
 from app.api.shapes import CoverageShape, TrendShape
 from app.criteria import Criteria
 from app.database import reading
-from app.reports import build_report
+from app.reports import build_report, report_schema
 from app.reports.trends import trend_points
 from app.reports.weeks import week_bounds
 from app.requests import current_time, instant_of, refuse_nul, settings_of
@@ -65,6 +65,12 @@ def get_coverage(request: Request, caller: Reader, now: Now) -> JsonAnswer:
             "oldest_pending_seconds": (now - oldest).total_seconds() if oldest else None,
         }
     )
+
+
+@router.get("/api/v1/report.schema.json", response_model=dict[str, object])
+def get_report_schema(caller: Reader) -> JsonAnswer:
+    """The JSON Schema of a report."""
+    return JsonAnswer(report_schema())
 
 
 @router.get("/api/v1/reports/{week}", response_model=dict[str, object])

@@ -1,5 +1,7 @@
 """`touchstone report`: write the report of a week, and keep it as issued."""
 
+import hashlib
+import importlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,37 +12,41 @@ from sqlmodel import Session, col, select
 
 from app.criteria import read_criteria
 from app.database import open_database, transaction
-from app.errors import NotFound, UnknownField
-from app.reports import build_report, render_html, render_markdown
+from app.errors import NotFound, SetupError, UnknownField
+from app.reports import build_report, render_html, render_markdown, render_slack, report_schema
 from app.reports.weeks import last_complete_week, week_bounds, week_of
 from app.settings import Settings, read_settings
 from app.store.interactions import applications
 from app.store.reports import save_report
 from app.tables import Interaction
 
-RENDERERS = {
-    "json": lambda report: json.dumps(report, indent=2, ensure_ascii=False) + "\n",
-    "html": render_html,
-    "md": render_markdown,
-}
+FORMATS = ("json", "html", "md", "slack", "pdf")
+FILES = {"slack": "slack.json"}
 
 
 def command(
     week: Annotated[
         str | None, typer.Option(help="ISO week such as 2026-W47; the last complete one without.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for report.json, .html and .md.")] = Path("."),
+    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("."),
     application: Annotated[str | None, typer.Option(help="Only this application.")] = None,
     project: Annotated[str, typer.Option(help="The project to report on.")] = "default",
     formats: Annotated[
-        str, typer.Option("--format", help="Which files: json, html, md, separated by commas.")
+        str, typer.Option("--format", help="Which of json, html, md, slack, pdf, with commas.")
     ] = "json,html,md",
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON, write no file.")] = False,
+    schema: Annotated[bool, typer.Option(help="Print the JSON Schema of the report.")] = False,
+    fail_on_change: Annotated[
+        bool, typer.Option(help="Exit with code 1 when something got worse this week.")
+    ] = False,
 ) -> None:
     """Write the report of a week and keep it as issued.
 
     Example: touchstone report --week 2026-W47 --out reports
     """
+    if schema:
+        typer.echo(_dumped(report_schema()), nl=False)
+        return
     wanted = _formats(formats)
     settings, now = read_settings(), datetime.now(UTC)
     report = issue_report(
@@ -51,16 +57,59 @@ def command(
         now=now,
     )
     if as_json:
-        typer.echo(RENDERERS["json"](report), nl=False)
-        return
+        typer.echo(_dumped(report), nl=False)
+    else:
+        _write(report, wanted, out)
+    if fail_on_change and any(one["kind"] == "worse" for one in report["findings"]):
+        raise typer.Exit(1)
+
+
+def render(report: dict[str, Any], name: str) -> bytes:
+    """The report in one of the formats, as the bytes of a file.
+
+    Raises SetupError where the PDF's library or what it needs of the system is missing.
+    """
+    if name == "pdf":
+        return _pdf(render_html(report))
+    if name == "html":
+        return render_html(report).encode()
+    if name == "md":
+        return render_markdown(report).encode()
+    return _dumped(render_slack(report) if name == "slack" else report).encode()
+
+
+def _pdf(html: str) -> bytes:
+    try:
+        pages = importlib.import_module("app.reports.pdf")
+    except ImportError:
+        raise SetupError(
+            "a PDF needs the extra `pdf`: pip install 'touchstone[pdf]'; or print the HTML"
+        ) from None
+    except OSError:
+        raise SetupError(
+            "a PDF needs Pango: apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 "
+            "fonts-dejavu-core; or print the HTML"
+        ) from None
+    content: bytes = pages.render_pdf(html)
+    return content
+
+
+def _write(report: dict[str, Any], names: list[str], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    for name in wanted:
-        path = out / f"report.{name}"
-        path.write_text(RENDERERS[name](report), encoding="utf-8")
+    sums = []
+    for name in names:
+        path, content = out / FILES.get(name, f"report.{name}"), render(report, name)
+        path.write_bytes(content)
+        sums.append(f"{hashlib.sha256(content).hexdigest()}  {path.name}")
         typer.echo(f"wrote {path}")
+    (out / "report.sha256").write_text("\n".join(sums) + "\n", encoding="utf-8")
     if report["change_note"]:
         typer.echo(report["change_note"])
     typer.echo(report["verdict"])
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def issue_report(
@@ -91,9 +140,9 @@ def issue_report(
 
 def _formats(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in RENDERERS]
+    unknown = [name for name in names if name not in FORMATS]
     if unknown or not names:
-        raise UnknownField(f"--format must name json, html or md, not {text!r}")
+        raise UnknownField(f"--format must name {', '.join(FORMATS)}, not {text!r}")
     return names
 
 

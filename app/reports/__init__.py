@@ -1,12 +1,14 @@
-"""What we learn from a week: a report of plain blocks, drawn as JSON, HTML and Markdown.
+"""What we learn from a week: a report of plain blocks, drawn in five formats.
 
 weeks → tallies (counts per week and slice) → courses (what is usual) → findings (what may be
-claimed) → sections (headings and blocks) → weekly (the report) → html, markdown. `trends` and
-`charts` also serve pages of their own.
+claimed) → sections (headings and blocks) → weekly (the report) → html, markdown, slack, pdf.
+`trends` and `charts` also serve pages of their own.
 """
 
 from app.reports.html import content_security_policy, render_html
 from app.reports.markdown import render_markdown
+from app.reports.schema import report_schema
+from app.reports.slack import render_slack
 from app.reports.trends import trend_points
 from app.reports.weekly import build_report
 
@@ -15,5 +17,7 @@ __all__ = [
     "content_security_policy",
     "render_html",
     "render_markdown",
+    "render_slack",
+    "report_schema",
     "trend_points",
 ]

@@ -81,6 +81,19 @@ def forest_chart(title: str, description: str, rows: Sequence[Block]) -> Block:
     }
 
 
+def calibration_chart(
+    title: str, description: str, bins: Sequence[Block], scores: Sequence[float]
+) -> Block:
+    """The share that held against the mean score of each range of scores."""
+    return {
+        "block": "calibration_chart",
+        "title": title,
+        "description": description,
+        "bins": list(bins),
+        "scores": list(scores),
+    }
+
+
 def examples(items: Sequence[Block]) -> Block:
     """Interactions that failed, with what shows it."""
     return {"block": "examples", "items": list(items)}
@@ -96,9 +109,14 @@ def number(value: int) -> Cell:
     return {"cell": "number", "value": value}
 
 
-def coefficient(value: float | None) -> Cell:
-    """A cell with a number between -1 and 1, or none."""
-    return {"cell": "coefficient", "value": value}
+def coefficient(value: float | None, interval: Interval | None = None) -> Cell:
+    """A cell with a number between -1 and 1 and its 95 % interval, or none."""
+    return {
+        "cell": "coefficient",
+        "value": value,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+    }
 
 
 def share(value: Share | None, *, tone: str = "", is_supported: bool = False) -> Cell:
@@ -120,15 +138,24 @@ def share(value: Share | None, *, tone: str = "", is_supported: bool = False) ->
     }
 
 
-def estimate(rate: float, interval: Interval, n: int) -> Cell:
-    """A cell with an estimated share that is not a plain count."""
+def estimate(
+    rate: float, interval: Interval, n: int, *, of: str = "labels", tone: str = ""
+) -> Cell:
+    """A cell with an estimated share that is not a plain count, and what it was estimated from."""
     return {
         "cell": "estimate",
         "rate": rate,
         "low": interval.low,
         "high": interval.high,
         "n": n,
+        "of": of,
+        "tone": tone,
     }
+
+
+def ratio(value: float, interval: Interval) -> Cell:
+    """A cell with a ratio of shares and its 95 % interval."""
+    return {"cell": "ratio", "value": value, "low": interval.low, "high": interval.high}
 
 
 def difference(value: Comparison | None, *, tone: str = "") -> Cell:

@@ -59,6 +59,7 @@ def _environment() -> Environment:
     environment.globals.update(
         line_chart=draw_line_chart,
         forest_chart=draw_forest_chart,
+        calibration_chart=draw_calibration_chart,
         spark=draw_spark,
         long_week=numbers.long_week,
         from_day=lambda text: datetime.fromisoformat(text).date(),
@@ -83,6 +84,13 @@ def draw_forest_chart(block: dict[str, Any]) -> Markup:
     rows = [ForestRow(**row) for row in block["rows"]]
     title, description = block["title"], block["description"]
     return Markup(charts.forest_plot(rows, title=title, description=description))
+
+
+def draw_calibration_chart(block: dict[str, Any]) -> Markup:
+    """The chart of a calibration_chart block."""
+    bins, scores = [Point(**point) for point in block["bins"]], block["scores"]
+    title, description = block["title"], block["description"]
+    return Markup(charts.calibration_bars(bins, scores, title=title, description=description))
 
 
 def draw_spark(cell: dict[str, Any]) -> Markup:

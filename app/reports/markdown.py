@@ -93,10 +93,17 @@ def _words(cell: dict[str, Any]) -> str:
     return escape(" ".join(words for words in (cell["text"], cell["small"]) if words))
 
 
+def _coefficient(cell: dict[str, Any]) -> str:
+    if cell["value"] is None or cell["low"] is None:
+        return decimal(cell["value"])
+    return f"{decimal(cell['value'])} ({decimal(cell['low'])} to {decimal(cell['high'])})"
+
+
 _CELLS: dict[str, Callable[[dict[str, Any]], str]] = {
     "words": _words,
     "number": lambda cell: count(cell["value"]),
-    "coefficient": lambda cell: decimal(cell["value"]),
+    "coefficient": lambda cell: _coefficient(cell),
+    "ratio": lambda cell: _coefficient(cell),
     "share": _share,
     "estimate": lambda cell: f"{percent(cell['rate'])} ({_bare_range(cell)})",
     "difference": _difference,
@@ -122,7 +129,7 @@ def _block(block: dict[str, Any], report: dict[str, Any]) -> Iterator[str]:
         yield from (f"- {count(item['value'])} {escape(item['label'])}" for item in block["items"])
     elif kind == "facts":
         yield from (f"- {escape(item['term'])}: {escape(item['text'])}" for item in block["items"])
-    elif kind == "line_chart":
+    elif kind in ("line_chart", "calibration_chart"):
         yield escape(block["description"])
     elif kind == "examples":
         for item in block["items"]:

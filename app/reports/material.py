@@ -1,6 +1,5 @@
 """Everything that a report of a week is made from, read once."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +10,8 @@ from sqlmodel import Session, col
 
 from app.criteria import Criteria, Criterion
 from app.reports.findings import Findings, find
+from app.reports.histograms import read_histograms
+from app.reports.labels import Label, read_labels
 from app.reports.tallies import (
     EARLIER_WEEKS,
     Scope,
@@ -21,7 +22,7 @@ from app.reports.tallies import (
     scope_of,
 )
 from app.reports.weeks import days_of, weeks_up_to
-from app.tables import Annotation, Evaluation, Interaction
+from app.tables import Evaluation, Interaction
 
 EXAMPLES_READ = 12
 
@@ -47,18 +48,6 @@ class Judge(NamedTuple):
     n: int
 
 
-class Label(NamedTuple):
-    """A reviewer's blind label beside the verdict on the same interaction."""
-
-    interaction_id: str
-    criterion: str
-    reviewer: str
-    fails: bool
-    flagged: bool | None
-    """Whether the evaluator let the answer fail; None where it gave no score."""
-    inclusion_probability: float | None
-
-
 @dataclass(frozen=True, slots=True)
 class Material:
     """What is known about a week and the weeks before it."""
@@ -74,7 +63,12 @@ class Material:
     reasons: tuple[Reason, ...]
     judges: tuple[Judge, ...]
     labels: tuple[Label, ...]
+    """Blind labels of answers of this week."""
+    earlier_labels: tuple[Label, ...]
+    """Those of the weeks before that the same evaluators judged."""
     failures: dict[str, list[tuple[Evaluation, Interaction]]]
+    histograms: dict[str, dict[int, list[int]]]
+    """Per criterion and comparable week how many scores lie in each of twenty equal bins."""
 
     @property
     def received(self) -> int:
@@ -84,6 +78,11 @@ class Material:
     def weeks_with_data(self) -> int:
         """How many weeks before this one have interactions."""
         return sum(number > 0 for number in self.tallies.received[:-1])
+
+    @property
+    def last(self) -> int:
+        """The place of this week among the weeks of the tallies."""
+        return len(self.tallies.weeks) - 1
 
     def names(self) -> list[str]:
         return list(self.criteria.by_name)
@@ -112,6 +111,7 @@ def read_material(
         time_zone=time_zone,
         evaluators=chosen,
     )
+    labels = read_labels(session, everything, chosen, criteria, tallies)
     return Material(
         project=project,
         application=application,
@@ -123,7 +123,9 @@ def read_material(
         days=_days(session, scope, week, time_zone),
         reasons=_reasons(session, scope, chosen),
         judges=_judges(session, scope, chosen),
-        labels=_labels(session, scope, chosen, criteria),
+        labels=tuple(one for one in labels if one.week == len(weeks) - 1),
+        earlier_labels=tuple(one for one in labels if one.week < len(weeks) - 1),
+        histograms=read_histograms(session, everything, chosen, tallies),
         failures={each.name: _failures(session, scope, chosen, each) for each in criteria},
     )
 
@@ -176,50 +178,6 @@ def _judges(session: Session, scope: Scope, chosen: dict[str, str]) -> tuple[Jud
     return tuple(Judge(*row) for row in rows)
 
 
-def _labels(
-    session: Session, scope: Scope, chosen: dict[str, str], criteria: Criteria
-) -> tuple[Label, ...]:
-    """Blind labels only: the newest per interaction, criterion and reviewer."""
-    rows = session.execute(
-        select(Annotation)
-        .join(Interaction, col(Interaction.id) == col(Annotation.interaction_id))
-        .where(*scope.holds(), col(Annotation.blind_label).is_not(None))
-        .order_by(col(Annotation.id))
-    ).scalars()
-    current = {(row.interaction_id, row.criterion, row.reviewer): row for row in rows}
-    verdicts = _verdicts(session, scope, chosen) if current else {}
-    labels = []
-    for (interaction, criterion, reviewer), row in current.items():
-        fails = _fails(criteria, row)
-        if fails is not None:
-            flagged = verdicts.get((interaction, criterion))
-            chance = row.inclusion_probability
-            labels.append(Label(interaction, criterion, reviewer, fails, flagged, chance))
-    return tuple(labels)
-
-
-def _fails(criteria: Criteria, row: Annotation) -> bool | None:
-    """Whether the label means failure; None for "can't tell" and for names no longer in use."""
-    criterion = criteria.by_name.get(row.criterion)
-    known = {label.name: label.fails for label in criterion.labels} if criterion else {}
-    return known.get(row.blind_label or "")
-
-
-def _verdicts(
-    session: Session, scope: Scope, chosen: dict[str, str]
-) -> dict[tuple[str, str], bool]:
-    labelled = select(col(Annotation.interaction_id)).where(
-        col(Annotation.project) == scope.project
-    )
-    rows = session.execute(
-        select(col(Evaluation.interaction_id), col(Evaluation.criterion), col(Evaluation.passed))
-        .where(col(Evaluation.id).in_(newest_rows(scope, chosen)))
-        .where(col(Evaluation.status) == "scored")
-        .where(col(Evaluation.interaction_id).in_(labelled))
-    )
-    return {(interaction, criterion): not passed for interaction, criterion, passed in rows}
-
-
 def _failures(
     session: Session, scope: Scope, chosen: dict[str, str], criterion: Criterion
 ) -> list[tuple[Evaluation, Interaction]]:
@@ -241,11 +199,3 @@ def _failures(
 def reasons_of(material: Material, criterion: str, most: int = 3) -> list[Reason]:
     """The commonest reasons why answers could not be judged on a criterion."""
     return [reason for reason in material.reasons if reason.criterion == criterion][:most]
-
-
-def labels_by_criterion(material: Material) -> dict[str, list[Label]]:
-    """The blind labels of the week, by criterion."""
-    found: dict[str, list[Label]] = defaultdict(list)
-    for label in material.labels:
-        found[label.criterion].append(label)
-    return dict(found)

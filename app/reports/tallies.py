@@ -98,6 +98,7 @@ class Scope:
     application: str | None
     from_at: datetime
     to_at: datetime
+    time_zone: str = "UTC"
 
     def holds(self) -> list[ColumnElement[bool]]:
         """The conditions on Interaction, as SQL."""
@@ -115,7 +116,7 @@ def scope_of(project: str, application: str | None, weeks: Sequence[str], time_z
     """The interactions of these weeks, oldest first."""
     from_at, _ = week_bounds(weeks[0], time_zone)
     _, to_at = week_bounds(weeks[-1], time_zone)
-    return Scope(project, application, from_at, to_at)
+    return Scope(project, application, from_at, to_at, time_zone)
 
 
 def count_weeks(

@@ -13,18 +13,32 @@ from app.reports import blocks
 from app.reports.findings import Measure, Part, Place
 from app.reports.material import Material, read_material
 from app.reports.phrases import sentences_of, verdict_of
-from app.reports.sections import coverage, examples, method, reviewers, scorecard, slices, trend
+from app.reports.sections import (
+    actions,
+    coverage,
+    drift,
+    examples,
+    fairness,
+    method,
+    scorecard,
+    slices,
+    trend,
+    trust,
+)
 from app.reports.weeks import week_bounds, zone_of
 
 SCHEMA_VERSION = 1
 UNSIGNED = ("generated_at", "sha256", "revision", "change_note")
 """What may differ between two reports that say the same."""
 SECTIONS: tuple[Callable[[Material], blocks.Section], ...] = (
+    actions.section,
     scorecard.section,
     trend.section,
     slices.section,
     examples.section,
-    reviewers.section,
+    trust.section,
+    fairness.section,
+    drift.section,
     coverage.section,
     method.section,
 )

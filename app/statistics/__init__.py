@@ -6,5 +6,7 @@ correction      which of many comparisons hold (Benjamini-Hochberg, Holm, Gilber
 control_charts  whether a week is outside its usual variation (p', XmR, NHS rules)
 agreement       how far two judges agree (kappa, AC1, alpha)
 calibration     whether a score of 0.7 means 70 % (reliability bins, ECE, Brier)
+bootstrap       how sure any statistic is, over conversations
+distances       how far two distributions lie apart (PSI, KS, JS)
 corrected_rate  the true rate behind an imperfect evaluator (PPI++, Rogan-Gladen)
 """

@@ -41,6 +41,16 @@ def agreement(pairs: Sequence[Pair]) -> Agreement | None:
     )
 
 
+def positive_agreement(pairs: Sequence[tuple[bool, bool]]) -> float | None:
+    """The share of agreement on what at least one of two judges called true; None without any.
+
+    Cicchetti and Feinstein, Journal of Clinical Epidemiology 43:551, 1990.
+    """
+    both = sum(one and other for one, other in pairs)
+    uses = sum(one + other for one, other in pairs)
+    return 2 * both / uses if uses else None
+
+
 def cohen_kappa(pairs: Sequence[Pair]) -> float | None:
     """Cohen's kappa, or None where both judges used one and the same label throughout.
 

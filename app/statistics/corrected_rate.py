@@ -7,7 +7,7 @@ sensitivity and specificity, measured anywhere, and is right as long as these ho
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 from typing import NamedTuple
 
 from app.statistics.intervals import Interval, normal_quantile, wilson
@@ -31,6 +31,22 @@ class CorrectedRate:
     population: int
     power: float
     """How far the evaluator's verdicts were used: 0 not at all (labels alone), 1 fully."""
+    variance: float
+
+    @property
+    def labels_to_halve(self) -> int | None:
+        """How many more labels, drawn alike, would halve the interval.
+
+        None where labels cannot: the answers of the week are too few themselves.
+        """
+        of_the_week = self.rate * (1 - self.rate) / self.population
+        of_labels = self.variance - of_the_week
+        wanted = self.variance / 4 - of_the_week
+        if wanted <= 0 or of_labels <= 0:
+            return None
+        unlabelled = 1 / self.labels - 1 / self.population
+        needed = 1 / (1 / self.population + wanted / of_labels * unlabelled)
+        return max(1, ceil(needed - self.labels))
 
 
 def prediction_powered_rate(
@@ -53,7 +69,7 @@ def prediction_powered_rate(
     rate = min(1.0, max(0.0, rate))
     variance = _variance(labelled, weights, power, rate, population)
     interval = _interval(rate, variance, confidence)
-    return CorrectedRate(rate, interval, len(labelled), population, power)
+    return CorrectedRate(rate, interval, len(labelled), population, power, variance)
 
 
 def rogan_gladen(

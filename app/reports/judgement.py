@@ -1,0 +1,157 @@
+"""How far the evaluator can be trusted, measured on blind labels: agreement, precision, recall."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.reports.courses import Share
+from app.reports.labels import Label, drawn_labels
+from app.reports.material import Material
+from app.statistics.agreement import krippendorff_alpha
+from app.statistics.bootstrap import cluster_bootstrap, clusters_of
+from app.statistics.calibration import Bin, brier, expected_calibration_error, reliability_bins
+from app.statistics.corrected_rate import CorrectedRate, prediction_powered_rate, rogan_gladen
+from app.statistics.intervals import Interval
+from app.statistics.two_by_two import two_by_two
+
+LEAST_LABELS = 20
+"""Fewer labels are counted, but no rate is corrected by them."""
+LEAST_FAILING = 5
+"""Fewer failing labels say nothing about recall."""
+SEED = 20260101
+DRAWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its bootstrap interval over conversations; both None where not known."""
+
+    value: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the labels of comparable weeks say about an evaluator."""
+
+    criterion: str
+    labels: int
+    answers: int
+    failing: int
+    flagged: int
+    is_weighted: bool
+    agreement: Share
+    kappa: Estimate
+    ac1: Estimate
+    precision: Estimate
+    recall: Estimate
+    calibration_error: Estimate
+    brier: Estimate
+    alpha: Estimate
+    """Krippendorff's alpha among the reviewers: what the evaluator can reach at best."""
+    labelled_twice: int
+    bins: tuple[Bin, ...]
+
+
+def judge(material: Material, criterion: str) -> Judgement | None:
+    """What the blind labels of this and comparable weeks say; None with fewer than twenty."""
+    everything = [
+        one for one in (*material.earlier_labels, *material.labels) if one.criterion == criterion
+    ]
+    labels = [one for one in everything if one.flagged is not None]
+    if len(labels) < LEAST_LABELS:
+        return None
+    drawn = [one for one in labels if one.is_drawn]
+    is_weighted = len(drawn) >= LEAST_LABELS
+    used = drawn if is_weighted else labels
+    clusters = clusters_of((one.conversation, one) for one in used)
+    values = _estimates(used)
+    ends = cluster_bootstrap(clusters, _estimates, draws=DRAWS, seed=SEED)
+    kappa, ac1, precision, recall, error, score = (
+        Estimate(value, interval) for value, interval in zip(values, ends, strict=True)
+    )
+    return Judgement(
+        criterion=criterion,
+        labels=len(used),
+        answers=len({one.interaction_id for one in used}),
+        failing=sum(one.fails for one in used),
+        flagged=sum(one.flagged is True for one in used),
+        is_weighted=is_weighted,
+        agreement=Share(sum(one.flagged == one.fails for one in used), len(used)),
+        kappa=kappa,
+        ac1=ac1,
+        precision=precision,
+        recall=recall,
+        calibration_error=error,
+        brier=score,
+        alpha=_alpha(everything),
+        labelled_twice=sum(len(unit) > 1 for unit in _units(everything)),
+        bins=reliability_bins([one.failing_score or 0.0 for one in used], [o.fails for o in used]),
+    )
+
+
+def corrected(material: Material, criterion: str) -> CorrectedRate | None:
+    """The week's failure rate corrected by labels drawn with known probability, if enough."""
+    share = material.findings.failing[criterion].course.now
+    drawn = drawn_labels([one for one in material.labels if one.criterion == criterion])
+    if len(drawn) < LEAST_LABELS:
+        return None
+    return prediction_powered_rate(share.failing, share.n, drawn)
+
+
+def rogan_gladen_rate(material: Material, criterion: str) -> tuple[float, Interval] | None:
+    """The week's rate from the evaluator's sensitivity and specificity in comparable weeks.
+
+    None where the labels were drawn with different probabilities, or show too few failures.
+    """
+    share = material.findings.failing[criterion].course.now
+    labels = [*material.earlier_labels, *material.labels]
+    used = [one for one in labels if one.criterion == criterion and one.flagged is not None]
+    weeks = {one.week: one.inclusion_probability for one in used}
+    if not used or any(one.inclusion_probability != weeks[one.week] for one in used):
+        return None
+    failing = [one for one in used if one.fails]
+    passing = [one for one in used if not one.fails]
+    if len(failing) < LEAST_FAILING or len(passing) < LEAST_FAILING:
+        return None
+    return rogan_gladen(
+        share.failing,
+        share.n,
+        caught=sum(one.flagged is True for one in failing),
+        failing=len(failing),
+        cleared=sum(one.flagged is False for one in passing),
+        passing=len(passing),
+    )
+
+
+def _estimates(labels: Sequence[Label]) -> Sequence[float | None]:
+    table = two_by_two((one.flagged is True, one.fails, _weight(one)) for one in labels)
+    scores = [one.failing_score or 0.0 for one in labels]
+    fails = [one.fails for one in labels]
+    recall = table.recall if sum(fails) >= LEAST_FAILING else None
+    flagged = sum(one.flagged is True for one in labels)
+    return (
+        table.kappa,
+        table.ac1,
+        table.precision if flagged >= LEAST_FAILING else None,
+        recall,
+        expected_calibration_error(scores, fails),
+        brier(scores, fails),
+    )
+
+
+def _weight(label: Label) -> float:
+    return 1 / label.inclusion_probability if label.inclusion_probability else 1.0
+
+
+def _units(labels: Sequence[Label]) -> list[list[bool]]:
+    return clusters_of((one.interaction_id, one.fails) for one in labels)
+
+
+def _alpha(labels: Sequence[Label]) -> Estimate:
+    twice = [unit for unit in _units(labels) if len(unit) > 1]
+    if not twice:
+        return Estimate(None, None)
+    (interval,) = cluster_bootstrap(
+        [[unit] for unit in twice], lambda units: [krippendorff_alpha(units)], seed=SEED
+    )
+    return Estimate(krippendorff_alpha(twice), interval)

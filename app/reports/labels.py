@@ -1,0 +1,149 @@
+"""What reviewers said about the answers of some weeks, beside the evaluator's verdicts."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from app.criteria import Criteria
+from app.reports.tallies import Scope, Tallies
+from app.reports.weeks import week_bounds
+from app.statistics.corrected_rate import Labelled
+from app.tables import Annotation, Evaluation, Interaction
+
+IDS_PER_QUERY = 500
+
+
+class Label(NamedTuple):
+    """A reviewer's blind label beside the verdict on the same interaction."""
+
+    interaction_id: str
+    criterion: str
+    reviewer: str
+    fails: bool
+    flagged: bool | None
+    """Whether the evaluator let the answer fail; None where it gave no score."""
+    inclusion_probability: float | None
+    failing_score: float | None
+    """How sure the evaluator is that the answer fails, in [0, 1]."""
+    conversation: str
+    week: int
+    """The place of the week among the weeks of the tallies."""
+    changed: bool
+    """Whether the reviewer chose another label after seeing the verdict."""
+    segments: Mapping[str, str]
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a sampling plan chose the interaction, so that the label can be weighted."""
+        return self.inclusion_probability is not None and 0 < self.inclusion_probability <= 1
+
+
+def read_labels(
+    session: Session, scope: Scope, chosen: Mapping[str, str], criteria: Criteria, tallies: Tallies
+) -> list[Label]:
+    """The blind labels of all weeks: the newest per interaction, criterion and reviewer.
+
+    Labels that mean "can't tell" are left out, and those of weeks that another evaluator, version
+    or threshold judged.
+    """
+    rows = session.execute(
+        select(Annotation, Interaction)
+        .join(Interaction, col(Interaction.id) == col(Annotation.interaction_id))
+        .where(*scope.holds(), col(Annotation.blind_label).is_not(None))
+        .order_by(col(Annotation.id))
+    )
+    current = {(one.interaction_id, one.criterion, one.reviewer): (one, at) for one, at in rows}
+    verdicts = _verdicts(session, {key[0] for key in current}, chosen)
+    ends = [week_bounds(week, scope.time_zone)[1] for week in tallies.weeks]
+    found = []
+    for annotation, interaction in current.values():
+        fails = _fails(criteria, annotation)
+        week = _week_of(interaction.started_at, ends)
+        if fails is not None and _is_comparable(tallies, annotation.criterion, week):
+            verdict = verdicts.get((annotation.interaction_id, annotation.criterion))
+            found.append(_label(annotation, interaction, fails, week, verdict, criteria))
+    return found
+
+
+def labels_by_criterion(labels: Iterable[Label]) -> dict[str, list[Label]]:
+    """The labels of each criterion."""
+    found: dict[str, list[Label]] = defaultdict(list)
+    for label in labels:
+        found[label.criterion].append(label)
+    return dict(found)
+
+
+def drawn_labels(labels: Sequence[Label]) -> list[Labelled]:
+    """The first label of each interaction that was drawn with a known probability and scored."""
+    drawn: dict[str, Labelled] = {}
+    for label in labels:
+        if label.is_drawn and label.flagged is not None:
+            chance = label.inclusion_probability or 1.0
+            drawn.setdefault(label.interaction_id, Labelled(label.flagged, label.fails, chance))
+    return list(drawn.values())
+
+
+def _label(
+    annotation: Annotation,
+    interaction: Interaction,
+    fails: bool,
+    week: int,
+    verdict: tuple[bool, float] | None,
+    criteria: Criteria,
+) -> Label:
+    flagged, score = verdict if verdict is not None else (None, None)
+    if score is not None and criteria.get(annotation.criterion).higher_is_better:
+        score = 1 - score
+    parts = {"application": interaction.application, "model": interaction.model or ""}
+    return Label(
+        interaction_id=annotation.interaction_id,
+        criterion=annotation.criterion,
+        reviewer=annotation.reviewer,
+        fails=fails,
+        flagged=flagged,
+        inclusion_probability=annotation.inclusion_probability,
+        failing_score=score,
+        conversation=interaction.conversation_id or interaction.id,
+        week=week,
+        changed=annotation.final_label != annotation.blind_label,
+        segments={**parts, **interaction.segments},
+    )
+
+
+def _fails(criteria: Criteria, row: Annotation) -> bool | None:
+    """Whether the label means failure; None for "can't tell" and for names no longer in use."""
+    criterion = criteria.by_name.get(row.criterion)
+    known = {label.name: label.fails for label in criterion.labels} if criterion else {}
+    return known.get(row.blind_label or "")
+
+
+def _week_of(at: datetime, ends: Sequence[datetime]) -> int:
+    return next(number for number, end in enumerate(ends) if at < end)
+
+
+def _is_comparable(tallies: Tallies, criterion: str, week: int) -> bool:
+    return week == len(tallies.weeks) - 1 or tallies.comparable(criterion)[week]
+
+
+def _verdicts(
+    session: Session, interactions: Iterable[str], chosen: Mapping[str, str]
+) -> dict[tuple[str, str], tuple[bool, float]]:
+    """Whether the newest verdict of the evaluator that counts is a failure, and its score."""
+    ids, found = sorted(interactions), dict[tuple[str, str], tuple[bool, float]]()
+    for start in range(0, len(ids), IDS_PER_QUERY):
+        rows = session.execute(
+            select(Evaluation)
+            .where(col(Evaluation.interaction_id).in_(ids[start : start + IDS_PER_QUERY]))
+            .order_by(col(Evaluation.id))
+        ).scalars()
+        for row in rows:
+            key = (row.interaction_id, row.criterion)
+            if chosen.get(row.criterion) == row.evaluator:
+                found.pop(key, None)
+                if row.status == "scored" and row.score is not None:
+                    found[key] = (row.passed is False, row.score)
+    return found

@@ -1,0 +1,212 @@
+"""Actions and alerts: what to do about the findings, by rules, and what is open."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from app.reports import blocks
+from app.reports.findings import Measure, Part
+from app.reports.judgement import corrected
+from app.reports.material import Material, reasons_of
+from app.reports.numbers import count, counted, listed, percent
+from app.reports.phrases import capital, lead_places, slice_name, spelled
+from app.reports.weeks import days_of
+
+MOST_ACTIONS = 5
+COLUMNS = ("What to do", "Why", "Expected effect", "Owner", "By")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something to do, who should, and what it should change."""
+
+    what: str
+    why: str
+    effect: str
+    owner: str
+    days: int
+    """How many days after the report."""
+
+
+def section(material: Material) -> blocks.Section:
+    """At most five actions, then the open alerts."""
+    actions, alerts = find_actions(material), find_alerts(material)
+    content: list[blocks.Block] = []
+    if actions:
+        rows = [_row(material, action) for action in actions]
+        content.append(blocks.table(COLUMNS, rows, caption="Actions"))
+    if alerts:
+        content.append(blocks.text(f"Open alerts. {' '.join(alerts)}", style="note"))
+    return blocks.section("actions", "Actions", heading(actions, alerts), content)
+
+
+def heading(actions: Sequence[Action], alerts: Sequence[str]) -> str:
+    """How many actions and alerts there are."""
+    if not actions and not alerts:
+        return "Nothing to do this week"
+    todo = f"{spelled(len(actions))} action{'s' * (len(actions) != 1)}"
+    if not alerts:
+        return capital(f"{todo}, no open alert")
+    return capital(f"{todo} and {spelled(len(alerts))} open alert{'s' * (len(alerts) != 1)}")
+
+
+def find_actions(material: Material) -> list[Action]:
+    """What the findings call for, the worst first."""
+    found = [*_event_actions(material), *_slice_actions(material), *_label_actions(material)]
+    kept: dict[str, Action] = {}
+    for action in found:
+        kept.setdefault(action.what, action)
+    return list(kept.values())[:MOST_ACTIONS]
+
+
+def find_alerts(material: Material) -> list[str]:
+    """What is not as it should be, whether or not it is new."""
+    alerts = []
+    for measure in material.findings.lasting():
+        name = _title(material, measure.criterion)
+        since = material.tallies.weeks[measure.course.unusual_since]
+        alerts.append(f"{capital(name)} has been worse than usual since {since}.")
+    pending = sum(material.tallies.of(name)[-1].pending for name in material.names())
+    if pending:
+        alerts.append(f"{counted(pending, 'verdict')} of this week are still to come.")
+    failed = sum(material.tallies.of(name)[-1].failed for name in material.names())
+    if failed:
+        alerts.append(f"{counted(failed, 'evaluation')} failed; see Coverage for the reasons.")
+    empty = [f"{day:%A}" for day, number in material.days if not number]
+    if material.received and empty:
+        alerts.append(f"No interaction was received on {listed(empty)}.")
+    return alerts
+
+
+def _event_actions(material: Material) -> Iterator[Action]:
+    for event in material.findings.events:
+        if event.change != "worse":
+            continue
+        if event.about == "unjudged":
+            yield _missing_input(material, event)
+        else:
+            yield _rise(material, event)
+
+
+def _rise(material: Material, event: Measure) -> Action:
+    criterion = material.criteria.get(event.criterion)
+    places = lead_places(material.findings, event.criterion)
+    parts = [
+        part
+        for part in material.findings.places(event.criterion, "worse")
+        if part.stands_out and part.is_new
+    ]
+    rate, usual = event.course.now.rate or 0.0, event.course.usual.rate or 0.0
+    why = f"{capital(criterion.failures)} are at {percent(rate)}, usually {percent(usual)}"
+    effect = f"About {count(_excess(event))} fewer {criterion.failures} a week"
+    changed = _changed_here(parts)
+    if changed:
+        what = f"Check {changed}, and roll it back if it is the cause"
+        return Action(what, f"{why}; it is new and stands out.", effect, _owner(places), 2)
+    where = f" in {listed(places)}" if places else ""
+    return Action(
+        f"Read the examples of {criterion.failures}{where} and find what changed",
+        f"{why}.",
+        effect,
+        _owner(places),
+        2,
+    )
+
+
+def _missing_input(material: Material, event: Measure) -> Action:
+    reasons = reasons_of(material, event.criterion, 1)
+    why = f"{percent(event.course.now.rate or 0.0)} of answers could not be judged"
+    words = f"{why}: “{reasons[0].words}”" if reasons else f"{why}."
+    return Action(
+        f"Restore what {_title(material, event.criterion)} needs to be judged",
+        words,
+        "Failures there are seen again",
+        "retrieval team" if "context" in words.lower() else "platform team",
+        1,
+    )
+
+
+def _slice_actions(material: Material) -> Iterator[Action]:
+    for part in material.findings.places(None, "worse"):
+        measure = material.findings.failing[part.criterion]
+        if measure.change != "worse":
+            yield _slice_action(material, part, "got worse, though the whole did not")
+    for part in material.findings.places(None, "gap"):
+        yield _slice_action(material, part, "is served worse than the rest")
+
+
+def _slice_action(material: Material, part: Part, why: str) -> Action:
+    failures = material.criteria.get(part.criterion).failures
+    rate = percent(part.course.now.rate or 0.0)
+    return Action(
+        f"Read {failures} of {slice_name(part.where)}",
+        f"It {why}: {rate} of {counted(part.course.now.n, 'answer')}.",
+        f"Fewer {failures} there",
+        _owner([slice_name(part.where)]),
+        5,
+    )
+
+
+def _label_actions(material: Material) -> Iterator[Action]:
+    if not material.received:
+        return
+    if not material.labels:
+        yield Action(
+            "Label a random sample of this week in a review queue",
+            "Nobody has labelled it, so every rate is the evaluator's alone.",
+            "True rates with intervals beside the raw ones",
+            "review team",
+            5,
+        )
+        return
+    needs = [(name, found) for name in material.names() if (found := corrected(material, name))]
+    wide = [(name, found) for name, found in needs if found.labels_to_halve]
+    if wide:
+        name, found = max(wide, key=lambda pair: pair[1].interval.width)
+        yield Action(
+            f"Label {count(found.labels_to_halve or 0)} more answers on {_title(material, name)}",
+            f"Its corrected rate is known to ±{100 * found.interval.width / 2:.1f} points only.",
+            "An interval half as wide",
+            "review team",
+            5,
+        )
+
+
+def _changed_here(parts: Sequence[Part]) -> str:
+    """The release, prompt or model that is new this week and stands out."""
+    for key in ("release", "prompt_version", "model"):
+        for part in parts:
+            if part.where.key == key:
+                return slice_name(part.where)
+    return ""
+
+
+def _excess(event: Measure) -> int:
+    now, usual = event.course.now, event.course.usual
+    return max(1, round(now.failing - (usual.rate or 0.0) * now.n))
+
+
+def _owner(places: Sequence[str]) -> str:
+    applications = [one.removeprefix("application ") for one in places if "application " in one]
+    return f"{applications[0]} team" if applications else "quality lead"
+
+
+def _row(material: Material, action: Action) -> list[blocks.Cell]:
+    by = _due(material, action.days)
+    return [
+        blocks.words(action.what),
+        blocks.words("", action.why),
+        blocks.words("", action.effect),
+        blocks.words(action.owner),
+        blocks.words(f"{by.day} {by:%b}"),
+    ]
+
+
+def _due(material: Material, days: int) -> date:
+    """So many days after the Monday on which the report is read."""
+    sunday, _, _ = days_of(material.week, material.time_zone)[-1]
+    return sunday + timedelta(days=days + 1)
+
+
+def _title(material: Material, criterion: str) -> str:
+    return material.criteria.get(criterion).title.lower()

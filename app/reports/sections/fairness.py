@@ -1,0 +1,243 @@
+"""Fairness: whether groups of people are served alike, and whether the evaluator errs alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import exp, log, sqrt
+
+from app.criteria import Criterion
+from app.reports import blocks
+from app.reports.courses import Share, together
+from app.reports.findings import share_of
+from app.reports.labels import Label, drawn_labels
+from app.reports.material import Material
+from app.reports.numbers import counted, listed, points
+from app.reports.phrases import capital
+from app.reports.tallies import Slice
+from app.statistics.comparison import Comparison, compare_shares
+from app.statistics.corrected_rate import prediction_powered_rate
+from app.statistics.correction import holm
+from app.statistics.intervals import Interval, normal_quantile
+
+GROUP_KEYS = ("language", "user_group", "region", "gender", "age_group")
+"""The segments that name people; the others name parts of the application."""
+LEAST_SCORED = 50
+"""Smaller groups are suppressed: their numbers say little and may point at persons."""
+LEAST_LABELS = 30
+LEAST_GAP = 0.05
+LEVEL = 0.05
+POOLED_WEEKS = 4
+COLUMNS = (
+    "Group",
+    "Failing",
+    "Corrected",
+    "Difference to reference",
+    "Ratio",
+    "Evaluator errs",
+    "Reading",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of people: how often they get failing answers, beside the largest group."""
+
+    criterion: str
+    where: Slice
+    share: Share
+    reference: Slice
+    reference_share: Share
+    comparison: Comparison | None
+    """None for the reference itself."""
+    holds: bool = False
+
+
+def section(material: Material) -> blocks.Section:
+    """A table per criterion with a gap; the others are folded."""
+    groups = find_groups(material)
+    shown: list[blocks.Block] = []
+    quiet: list[blocks.Block] = []
+    for criterion in material.criteria:
+        own = [group for group in groups if group.criterion == criterion.name]
+        if own:
+            table = _table(material, criterion, own)
+            (shown if any(group.holds for group in own) else quiet).append(table)
+    content = [*shown]
+    if quiet:
+        content.append(blocks.folded("The criteria without a clear gap", quiet))
+    if not content:
+        content.append(blocks.text(_advice(material)))
+    return blocks.section(
+        "fairness", "Fairness", heading(material, groups), content, note=_note(material, groups)
+    )
+
+
+def heading(material: Material, groups: Sequence[Group]) -> str:
+    """Which groups get more failing answers than the largest one, over some weeks."""
+    gaps = [group for group in groups if group.holds]
+    if gaps:
+        gaps.sort(key=lambda group: -(group.comparison.difference if group.comparison else 0.0))
+        first = gaps[0]
+        failures = material.criteria.get(first.criterion).failures
+        gap = first.comparison.difference if first.comparison else 0.0
+        return (
+            f"{_name(first.where)} gets more {failures} than {_name(first.reference)} over "
+            f"{_weeks(material, first.criterion)}: {points(gap)}"
+        )
+    if not groups:
+        return "There are too few answers per group of people to compare them"
+    keys = listed(sorted({group.where.key.replace("_", " ") for group in groups}))
+    return f"No clear gap between groups by {keys}"
+
+
+def find_groups(material: Material) -> list[Group]:
+    """All groups that are large enough, with Holm's correction over all comparisons."""
+    found = [
+        group
+        for name in material.names()
+        for key in GROUP_KEYS
+        for group in _groups(material, name, key)
+    ]
+    compared = [group for group in found if group.comparison is not None]
+    adjusted = holm([group.comparison.p_value for group in compared if group.comparison])
+    holding = {
+        (group.criterion, group.where)
+        for group, p_value in zip(compared, adjusted, strict=True)
+        if p_value <= LEVEL and group.comparison and group.comparison.difference >= LEAST_GAP
+    }
+    return [replace(group, holds=(group.criterion, group.where) in holding) for group in found]
+
+
+def ratio_of(share: Share, reference: Share) -> tuple[float, Interval] | None:
+    """The ratio of two rates with the interval of Katz et al., Biometrics 34:469, 1978.
+
+    None where one of them has no failure.
+    """
+    if not share.failing or not reference.failing:
+        return None
+    ratio = (share.failing / share.n) / (reference.failing / reference.n)
+    spread = sqrt(1 / share.failing - 1 / share.n + 1 / reference.failing - 1 / reference.n)
+    reach = normal_quantile(0.95) * spread
+    return ratio, Interval(exp(log(ratio) - reach), exp(log(ratio) + reach))
+
+
+def _pooled_weeks(material: Material, criterion: str) -> list[int]:
+    same = material.tallies.comparable(criterion)
+    weeks = [week for week in range(len(same)) if same[week]]
+    return weeks[-POOLED_WEEKS:]
+
+
+def _groups(material: Material, criterion: str, key: str) -> list[Group]:
+    weeks = _pooled_weeks(material, criterion)
+    shares = {}
+    for where in sorted(material.tallies.by_criterion.get(criterion, {})):
+        if where.key == key:
+            series = material.tallies.of(criterion, where)
+            share = together([share_of(series[week], "failing") for week in weeks])
+            if share.n >= LEAST_SCORED:
+                shares[where] = share
+    if len(shares) < 2:
+        return []
+    reference = max(shares, key=lambda where: shares[where].n)
+    return [
+        Group(
+            criterion,
+            where,
+            share,
+            reference,
+            shares[reference],
+            None
+            if where == reference
+            else compare_shares(
+                share.failing, share.n, shares[reference].failing, shares[reference].n
+            ),
+        )
+        for where, share in sorted(shares.items(), key=lambda item: -item[1].n)
+    ]
+
+
+def _table(material: Material, criterion: Criterion, groups: Sequence[Group]) -> blocks.Block:
+    rows = [_row(material, group) for group in groups]
+    return blocks.table(COLUMNS, rows, caption=f"{capital(criterion.failures)} by group of people")
+
+
+def _row(material: Material, group: Group) -> list[blocks.Cell]:
+    tone = "concern" if group.holds else ""
+    is_reference = group.comparison is None
+    labels = _labels_of(material, group)
+    return [
+        blocks.words(_name(group.where), material.criteria.get(group.criterion).title.lower()),
+        blocks.share(group.share, tone=tone, is_supported=group.holds),
+        _corrected(group, labels),
+        blocks.difference(group.comparison, tone=tone),
+        _ratio(group),
+        _errors(labels),
+        blocks.state("Reference" if is_reference else _reading(group), tone),
+    ]
+
+
+def _reading(group: Group) -> str:
+    return "Larger, holds after correction" if group.holds else "No clear gap"
+
+
+def _corrected(group: Group, labels: Sequence[Label]) -> blocks.Cell:
+    drawn = drawn_labels(labels)
+    if len(drawn) < LEAST_LABELS:
+        return blocks.words("too few labels", f"{len(drawn)} of {LEAST_LABELS}")
+    found = prediction_powered_rate(group.share.failing, group.share.n, drawn)
+    if found is None:
+        return blocks.words("–")
+    return blocks.estimate(found.rate, found.interval, found.labels)
+
+
+def _ratio(group: Group) -> blocks.Cell:
+    found = ratio_of(group.share, group.reference_share) if group.comparison else None
+    return blocks.words("–") if found is None else blocks.ratio(*found)
+
+
+def _errors(labels: Sequence[Label]) -> blocks.Cell:
+    """How often the evaluator and the reviewer differ: its own error, apart from the gap."""
+    known = [one for one in labels if one.flagged is not None]
+    if len(known) < LEAST_LABELS:
+        return blocks.words("too few labels", f"{len(known)} of {LEAST_LABELS}")
+    return blocks.share(Share(sum(one.flagged != one.fails for one in known), len(known)))
+
+
+def _labels_of(material: Material, group: Group) -> list[Label]:
+    weeks = set(_pooled_weeks(material, group.criterion))
+    return [
+        one
+        for one in (*material.earlier_labels, *material.labels)
+        if one.criterion == group.criterion
+        and one.week in weeks
+        and one.segments.get(group.where.key) == group.where.value
+    ]
+
+
+def _name(where: Slice) -> str:
+    return capital(f"{where.key.replace('_', ' ')} {where.value}")
+
+
+def _weeks(material: Material, criterion: str) -> str:
+    number = len(_pooled_weeks(material, criterion))
+    return "this week" if number == 1 else f"{number} weeks"
+
+
+def _note(material: Material, groups: Sequence[Group]) -> str:
+    if not groups:
+        return ""
+    compared = sum(group.comparison is not None for group in groups)
+    return (
+        f"This week and up to {POOLED_WEEKS - 1} comparable weeks before it, so that small groups "
+        f"can be seen; {counted(compared, 'comparison')} with the largest group, corrected by "
+        f"Holm's method. Groups with fewer than {LEAST_SCORED} scored answers are not shown, nor "
+        f"label-based numbers from fewer than {LEAST_LABELS} labels. Gaps can come from what is "
+        "asked; the evaluator's own error stands apart."
+    )
+
+
+def _advice(material: Material) -> str:
+    keys = listed([key.replace("_", " ") for key in GROUP_KEYS])
+    return (
+        f"Groups are compared by {keys}, when at least two have {LEAST_SCORED} scored answers. "
+        "Send such segments with your traces to see whether people are served alike."
+    )
