@@ -3,7 +3,16 @@
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from app.errors import NotFound
-from feedback_ui import browsing, doctoring, exporting, reviewing, signing_in, trends, weekly
+from feedback_ui import (
+    browsing,
+    doctoring,
+    exporting,
+    measuring,
+    reviewing,
+    signing_in,
+    trends,
+    weekly,
+)
 from feedback_ui.pages import DIGESTS, MEDIA_TYPES, STATIC, error_page
 
 __all__ = ["error_page", "install_pages", "router"]
@@ -11,7 +20,7 @@ __all__ = ["error_page", "install_pages", "router"]
 FOREVER = "public, max-age=31536000, immutable"
 
 router = APIRouter()
-for part in (signing_in, browsing, doctoring, exporting, reviewing, trends, weekly):
+for part in (signing_in, browsing, doctoring, exporting, measuring, reviewing, trends, weekly):
     router.include_router(part.router)
 
 

@@ -5,6 +5,7 @@ comparison      whether two shares differ (Fisher's exact test with the mid-P va
 correction      which of many comparisons hold (Benjamini-Hochberg, Holm, Gilbert)
 control_charts  whether a week is outside its usual variation (p', XmR, NHS rules)
 agreement       how far two judges agree (kappa, AC1, alpha)
+reliability     the same from counts of patterns, for one draw after the other
 calibration     whether a score of 0.7 means 70 % (reliability bins, ECE, Brier)
 bootstrap       how sure any statistic is, over conversations
 distances       how far two distributions lie apart (PSI, KS, JS)
