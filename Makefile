@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo serve test bench check format lock
+.PHONY: help setup demo serve test bench bench-quality check format lock
 
 help: ## Show what there is
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(READY) ## Make .venv with Touchstone and its test tools
 
@@ -28,6 +28,9 @@ test: $(READY) ## Run all tests
 
 bench: $(READY) ## Measure the speed of everything here; writes benchmarks/results.md
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+bench-quality: $(READY) ## Measure the judges on the labelled sets of DATA; writes benchmarks/quality.md
+	$(BIN)/touchstone bench quality --all --data $(DATA) $(if $(LIMIT),--limit $(LIMIT)) $(if $(CACHE),--cache $(CACHE))
 
 check: $(READY) ## Check format, lint and types
 	$(BIN)/ruff format --check .

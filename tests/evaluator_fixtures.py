@@ -3,6 +3,7 @@
 from functools import cache
 
 from evaluators import load_evaluators
+from evaluators.engine import Encoder
 from evaluators.protocol import Abstention, Evaluator, Sample, Verdict
 
 
@@ -27,3 +28,9 @@ def abstain(name: str, prompt: str, response: str, *contexts: str) -> str:
     answer = bundled()[name].evaluate([Sample(prompt, response, contexts)])[0]
     assert isinstance(answer, Abstention), answer
     return answer.reason
+
+
+@cache
+def bundled_encoder() -> Encoder:
+    """The sentence encoder as it came, one copy per process."""
+    return Encoder()

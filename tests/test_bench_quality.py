@@ -15,6 +15,7 @@ from sklearn.metrics import (
 )
 
 from app.commands import bench
+from app.commands.quality.sets import read_set
 from app.criteria import read_criteria
 from app.errors import BadRequest, UnknownField
 from app.quality import auroc, measure, pick_threshold
@@ -51,6 +52,31 @@ def test_the_interval_holds_the_figure_and_narrows_with_rows() -> None:
         assert figures["auroc"]["low"] <= figures["auroc"]["value"] <= figures["auroc"]["high"]
         widths.append(figures["auroc"]["high"] - figures["auroc"]["low"])
     assert widths[1] < widths[0] / 2
+
+
+def test_copies_of_a_row_do_not_narrow_an_interval_by_source() -> None:
+    scores, labels = made_rows(100)
+    groups = list(range(100))
+    once: dict[str, Any] = measure(
+        scores, labels, threshold=0.5, higher_is_better=True, groups=groups
+    )
+    copied: dict[str, Any] = measure(
+        scores * 9, labels * 9, threshold=0.5, higher_is_better=True, groups=groups * 9
+    )
+    assert copied["sources"] == once["sources"] == 100
+    for name in ("auroc", "balanced_accuracy", "brier"):
+        assert copied[name] == once[name]
+
+
+def test_a_judge_that_knows_only_the_domain_is_no_judge_within_domains() -> None:
+    domains = ["easy"] * 50 + ["hard"] * 50
+    labels = [1] * 40 + [0] * 10 + [1] * 10 + [0] * 40
+    scores = [0.9 if domain == "easy" else 0.1 for domain in domains]
+    figures: dict[str, Any] = measure(
+        scores, labels, threshold=0.5, higher_is_better=True, domains=domains
+    )
+    assert value(figures, "auroc") == pytest.approx(0.8)
+    assert value(figures, "auroc_within") == value(figures, "auroc_macro") == 0.5
 
 
 def test_a_perfectly_calibrated_score_has_no_calibration_error() -> None:
@@ -102,9 +128,10 @@ def test_labelled_lines_become_figures_with_provenance(tmp_path: Path) -> None:
         {"id": "3", "prompt": "a", "response": "", "contexts": [], "label": 0},
         {"id": "4", "prompt": "", "response": "lacks a prompt", "contexts": [], "label": 0},
     )
-    read = bench.read_lines(path)
+    read = read_set(path, None)
     criterion = read_criteria().get("answer_relevance")
-    found: dict[str, Any] = bench.figures(Long(), criterion, read, bench.score(Long(), read))
+    scores = bench.score(Long(), read.rows)
+    found: dict[str, Any] = bench.figures(Long(), criterion, read, scores)
     assert (found["evaluator"], found["n"], found["abstained"]) == ("long", 2, 2)
     assert found["auroc"]["value"] == 1.0
 
@@ -112,9 +139,9 @@ def test_labelled_lines_become_figures_with_provenance(tmp_path: Path) -> None:
 def test_a_wrong_line_is_named(tmp_path: Path) -> None:
     path = lines(tmp_path, {"id": "1", "response": "x", "label": 1}, {"id": "2"})
     with pytest.raises(BadRequest, match="line 2: the field 'label' is missing"):
-        bench.read_lines(path)
+        read_set(path, None)
     with pytest.raises(BadRequest, match="there is no file"):
-        bench.read_lines(tmp_path / "absent.jsonl")
+        read_set(tmp_path / "absent.jsonl", None)
 
 
 def test_an_evaluator_that_does_not_judge_the_criterion_is_refused() -> None:

@@ -5,34 +5,28 @@ import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
 from app.commands.progress import in_chunks, progress_bar
+from app.commands.quality.folder import measure_folder
+from app.commands.quality.sets import DevSet, read_set
 from app.criteria import Criteria, Criterion, read_criteria
-from app.errors import BadRequest, SetupError, UnknownField
+from app.errors import BadRequest, UnknownField
 from app.guardrail import judge_samples
 from app.judge import judge_batch
 from app.main import find_evaluators, load_all
 from app.quality import measure
 from app.settings import read_settings
 from app.workload import realistic_samples
-from evaluators.engine import WeightsError
-from evaluators.protocol import Evaluator, Sample, Verdict, missing_fields
-from evaluators.training.rows import RowsError, read_rows
+from evaluators.protocol import Evaluator, Verdict, missing_fields
+from evaluators.training.rows import Row
 
 app = typer.Typer(no_args_is_help=True, help="Measure how well and how fast the evaluators judge.")
 
 LINES_PER_CHUNK = 64
 ALONE = "a single interaction"
-
-
-class Line(NamedTuple):
-    """A labelled line."""
-
-    sample: Sample
-    label: int
 
 
 @app.callback()
@@ -42,31 +36,56 @@ def bench() -> None:
 
 @app.command()
 def quality(
-    criterion: Annotated[str, typer.Option(help="The criterion that the labels are about.")],
-    data: Annotated[Path, typer.Option(help="A .jsonl or .jsonl.gz file of labelled lines.")],
+    data: Annotated[
+        Path,
+        typer.Option(help="A .jsonl or .jsonl.gz file of labelled lines; a folder with --all."),
+    ],
+    criterion: Annotated[
+        str | None, typer.Option(help="The criterion that the labels are about.")
+    ] = None,
     evaluator: Annotated[
         str | None, typer.Option(help="Which evaluator, where several judge the criterion.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first lines.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="About so many lines: whole sources, by a hash.")
+    ] = None,
+    all_sets: Annotated[
+        bool, typer.Option("--all", help="Every CRITERION/SET.dev.jsonl.gz of the folder.")
+    ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(help="With --all: this set only; may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="With --all: where quality.md and quality.json are written.")
+    ] = Path("benchmarks"),
+    cache: Annotated[
+        Path | None, typer.Option(help="With --all: keeps scores, so that a stopped run goes on.")
+    ] = None,
 ) -> None:
     """Print how well an evaluator agrees with labels, as one JSON object.
 
-    Label 1 means that the criterion named holds. Example:
+    Label 1 means that the criterion named holds. Examples:
     touchstone bench quality --criterion groundedness --data dev.jsonl.gz
+    touchstone bench quality --all --data data --limit 400 --cache scores
     """
+    if all_sets:
+        report = measure_folder(
+            data, [criterion] if criterion else [], only or [], limit=limit, out=out, cache=cache
+        )
+        typer.echo(report)
+        return
+    if criterion is None:
+        raise BadRequest("name the criterion that the labels are about: --criterion groundedness")
     asked = read_criteria().get(criterion)
     judge = chosen_evaluator(find_evaluators(read_settings()), criterion, evaluator)
-    lines = read_lines(data)[:limit]
-    try:
-        judge.load()
-    except WeightsError as error:
-        raise SetupError(str(error)) from None
-    with progress_bar("Judging", len(lines)) as advance:
-        scores = []
-        for chunk in in_chunks(lines, LINES_PER_CHUNK):
+    dev = read_set(data, limit)
+    load_all([judge])
+    scores: list[float | None] = []
+    with progress_bar("Judging", len(dev.rows)) as advance:
+        for chunk in in_chunks(dev.rows, LINES_PER_CHUNK):
             scores += score(judge, chunk)
             advance(len(chunk))
-    typer.echo(json.dumps(figures(judge, asked, lines, scores), indent=2))
+    typer.echo(json.dumps(figures(judge, asked, dev, scores), indent=2))
 
 
 @app.command()
@@ -134,41 +153,32 @@ def chosen_evaluator(found: Iterable[Evaluator], criterion: str, name: str | Non
     return chosen[0]
 
 
-def read_lines(path: Path) -> list[Line]:
-    """The labelled lines of a file, or BadRequest naming the line that is wrong."""
-    try:
-        return [Line(row.sample, row.label) for row in read_rows(path)]
-    except (RowsError, OSError, EOFError) as error:
-        raise BadRequest(str(error)) from None
-
-
-def score(judge: Evaluator, lines: Sequence[Line]) -> list[float | None]:
-    """A score per line, None where the evaluator lacks a field or abstains."""
-    usable = [line.sample for line in lines if not missing_fields(judge.spec, line.sample)]
+def score(judge: Evaluator, rows: Sequence[Row]) -> list[float | None]:
+    """A score per row, None where the evaluator lacks a field or abstains."""
+    usable = [row.sample for row in rows if not missing_fields(judge.spec, row.sample)]
     verdicts = iter(judge.evaluate(usable))
-    found = [None if missing_fields(judge.spec, line.sample) else next(verdicts) for line in lines]
+    found = [None if missing_fields(judge.spec, row.sample) else next(verdicts) for row in rows]
     return [one.score if isinstance(one, Verdict) else None for one in found]
 
 
 def figures(
-    judge: Evaluator,
-    criterion: Criterion,
-    lines: Sequence[Line],
-    scores: Sequence[float | None],
+    judge: Evaluator, criterion: Criterion, dev: DevSet, scores: Sequence[float | None]
 ) -> dict[str, object]:
-    """What is printed: provenance, counts, and every figure with its interval."""
-    known = [(s, line.label) for s, line in zip(scores, lines, strict=True) if s is not None]
+    """What is printed: provenance, counts, and every figure with its interval by source."""
+    kept = [index for index, one in enumerate(scores) if one is not None]
     measured = measure(
-        [one for one, _ in known],
-        [label for _, label in known],
+        [float(scores[index] or 0.0) for index in kept],
+        [dev.rows[index].label for index in kept],
         threshold=criterion.threshold,
         higher_is_better=criterion.higher_is_better,
+        groups=[dev.sources[index] for index in kept],
+        domains=None if dev.domains is None else [dev.domains[index] for index in kept],
     )
     return {
         "criterion": criterion.name,
         "evaluator": judge.spec.name,
         "version": judge.spec.version,
         "weights_digest": judge.spec.weights_digest,
-        "abstained": len(lines) - len(known),
+        "abstained": len(scores) - len(kept),
         **measured,
     }

@@ -1,0 +1,1 @@
+"""`touchstone bench quality --all`: every judge on every development set, beside its controls."""
