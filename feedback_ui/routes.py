@@ -5,6 +5,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from app.errors import NotFound
 from feedback_ui import (
     browsing,
+    conversing,
     doctoring,
     exporting,
     measuring,
@@ -20,7 +21,17 @@ __all__ = ["error_page", "install_pages", "router"]
 FOREVER = "public, max-age=31536000, immutable"
 
 router = APIRouter()
-for part in (signing_in, browsing, doctoring, exporting, measuring, reviewing, trends, weekly):
+for part in (
+    signing_in,
+    browsing,
+    conversing,
+    doctoring,
+    exporting,
+    measuring,
+    reviewing,
+    trends,
+    weekly,
+):
     router.include_router(part.router)
 
 

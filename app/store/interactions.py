@@ -145,6 +145,17 @@ def interactions_of_trace(session: Session, project: str, trace_id: str) -> list
     return list(session.exec(query.order_by(col(Interaction.started_at), col(Interaction.id))))
 
 
+def interactions_of_conversation(
+    session: Session, project: str, conversation_id: str, *, limit: int
+) -> list[Interaction]:
+    """The first interactions of a conversation in the order in which they happened."""
+    query = select(Interaction).where(
+        Interaction.project == project, Interaction.conversation_id == conversation_id
+    )
+    in_order = (col(Interaction.started_at), col(Interaction.id))
+    return list(session.exec(query.order_by(*in_order).limit(limit)))
+
+
 def list_interactions(
     session: Session,
     project: str,
