@@ -81,7 +81,7 @@ def folder(tmp_path: Path) -> Path:
 def bench(scores: Path | None = None) -> Bench:
     judges = {name: [Wordy(name)] for name in CRITERIA}
     criteria = {one.name: one for one in read_criteria()}
-    return Bench(dict(judges), criteria, read_plan(), scores)
+    return Bench(dict(judges), Wordy, criteria, read_plan(), scores)
 
 
 def measured(tmp_path: Path, used: Bench) -> dict[str, Any]:
@@ -171,8 +171,8 @@ def test_a_judge_that_depends_on_the_batch_is_found_out() -> None:
             return [Verdict(n / len(samples)) for n, _ in enumerate(samples)]
 
     samples = [Sample("", word) for word in ("a", "bb", "ccc")]
-    assert largest_change(Wordy("bias"), samples) == 0.0
-    assert largest_change(Moody("bias"), samples) > 0.5
+    assert largest_change(lambda: Wordy("bias"), samples) == 0.0
+    assert largest_change(lambda: Moody("bias"), samples) > 0.5
 
 
 def test_the_response_only_control_learns_a_style_but_no_noise() -> None:

@@ -21,6 +21,9 @@ from evaluators.engine import Encoder, WeightsError
 from evaluators.hub import HUB_EVALUATORS
 from evaluators.protocol import Evaluator
 
+CONTROLS = 2
+"""How many controls move the bar on each set."""
+
 
 def measure_folder(
     data: Path,
@@ -39,8 +42,14 @@ def measure_folder(
     settings = read_settings()
     judges, absent = with_hub(settings)
     by_criterion = {name: [one for one in judges if one.spec.criterion == name] for name in names}
-    bench = Bench(by_criterion, known, read_plan(), cache)
-    with progress_bar("Measuring sets", len(paths)) as advance:
+
+    def fresh(criterion: str) -> Evaluator:
+        own = (one for one in find_evaluators(settings) if one.spec.criterion == criterion)
+        return next(own)
+
+    bench = Bench(by_criterion, fresh, known, read_plan(), cache)
+    steps = sum(len(by_criterion[path.parent.name]) + CONTROLS for path in paths)
+    with progress_bar("Measuring", steps) as advance:
         sets = (read_set(path, limit) for path in paths)
         report = measure_all(bench, sets, Encoder(device=settings.device), advance)
     report |= {

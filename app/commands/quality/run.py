@@ -28,6 +28,8 @@ class Bench:
     """The judges of each criterion, ours first, and where their scores are kept."""
 
     judges: dict[str, list[Evaluator]]
+    fresh: Callable[[str], Evaluator]
+    """Makes our judge of a criterion anew, so that nothing is remembered from other batches."""
     criteria: dict[str, Criterion]
     plan: Plan
     folder: Path | None
@@ -46,8 +48,8 @@ class Bench:
         return [Overlap(criterion), Cosine(criterion, encoder)]
 
 
-def measure_set(bench: Bench, dev: DevSet, encoder: Encoder) -> dict[str, Any]:
-    """What every judge and every control reaches on one set."""
+def measure_set(bench: Bench, dev: DevSet, encoder: Encoder, advance: Advance) -> dict[str, Any]:
+    """What every judge and every control reaches on one set; each moves the bar by one."""
     samples = [row.sample for row in dev.rows]
     labels = [row.label for row in dev.rows]
     found: dict[str, Any] = {
@@ -64,9 +66,11 @@ def measure_set(bench: Bench, dev: DevSet, encoder: Encoder) -> dict[str, Any]:
     for judge in bench.judges[dev.criterion]:
         scored = bench.book(judge).score(samples)
         found["judges"][judge.spec.name] = judged(bench, dev, scored) | provenance(judge)
+        advance(1)
     for control in bench.controls(dev.criterion, encoder):
         scored = bench.book(control).score(samples)
         found["controls"][control.spec.name] = controlled(dev, [one.score for one in scored])
+        advance(1)
     found["controls"]["response_only"] = controlled(dev, response_scores(dev))
     return found
 
@@ -191,17 +195,20 @@ def measure_swaps(bench: Bench, judge: Evaluator, lines: Sequence[Line]) -> dict
     }
 
 
-def largest_change(judge: Evaluator, samples: Sequence[Sample]) -> float:
-    """How far a score moves at most between a batch, the same in reverse, and one by one."""
-    judge.load()
-    batch = list(judge.evaluate(samples))
-    reverse = list(judge.evaluate(samples[::-1]))[::-1]
-    alone = [verdict for sample in samples for verdict in judge.evaluate([sample])]
-    moved = [
-        abs(_score(a) - _score(b))
-        for one in (reverse, alone)
-        for a, b in zip(batch, one, strict=True)
-    ]
+def largest_change(make: Callable[[], Evaluator], samples: Sequence[Sample]) -> float:
+    """How far a score moves at most between a batch, the same in reverse, and one by one.
+
+    Each is judged by an evaluator of its own, since an evaluator may remember what it has read.
+    """
+    batched, turned, alone = make(), make(), make()
+    for judge in (batched, turned, alone):
+        judge.load()
+    batch = batched.evaluate(samples)
+    others = (
+        turned.evaluate(samples[::-1])[::-1],
+        [verdict for sample in samples for verdict in alone.evaluate([sample])],
+    )
+    moved = [abs(_score(a) - _score(b)) for one in others for a, b in zip(batch, one, strict=True)]
     return max(moved, default=0.0)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import evaluators
 from app.commands.progress import in_chunks
 from evaluators.protocol import Evaluator, Sample, Verdict, missing_fields
+from evaluators.training import controls
+from evaluators.training.controls import Cosine, Overlap
 
 CHUNK = 64
 
@@ -22,15 +24,21 @@ class Scored:
 
 
 def fingerprint(judge: Evaluator) -> str:
-    """A short name that changes with the evaluator, its weights and the code of the judges."""
+    """A short name that changes with the evaluator, its weights and the code that it runs."""
     spec = judge.spec
     named = f"{spec.name} {spec.version} {spec.weights_digest} {spec.calibration}"
     digest = hashlib.sha256(named.encode())
-    room = Path(evaluators.__file__).parent
-    code = [*room.glob("*.py"), *room.glob("heads/*.py"), room / "training" / "controls.py"]
-    for path in sorted(code):
+    for path in code_of(judge):
         digest.update(path.read_bytes())
     return f"{spec.name}-{digest.hexdigest()[:12]}"
+
+
+def code_of(judge: Evaluator) -> list[Path]:
+    """The code of the controls for a control, that of all judges for a judge."""
+    if isinstance(judge, (Overlap, Cosine)):
+        return [Path(controls.__file__)]
+    room = Path(evaluators.__file__).parent
+    return sorted([*room.glob("*.py"), *room.glob("heads/*.py")])
 
 
 class ScoreBook:

@@ -14,9 +14,12 @@ from app.commands.quality.run import (
 )
 from app.commands.quality.sets import DevSet
 from evaluators.engine import Encoder
+from evaluators.protocol import Sample
 
 WRITTEN = ("toxicity", "bias")
 """Criteria of wording, which are measured on the lines that we wrote."""
+PROBED_CHARACTERS = 4000
+"""The longest rows that are judged again and again, to save time."""
 
 
 def measure_all(
@@ -26,10 +29,9 @@ def measure_all(
     report: dict[str, Any] = {"sets": [], "written": {}, "change": {}}
     report["judges"] = {name: judges[0].spec.name for name, judges in bench.judges.items()}
     for dev in sets:
-        report["sets"].append(measure_set(bench, dev, encoder))
+        report["sets"].append(measure_set(bench, dev, encoder, advance))
         if dev.criterion not in report["change"]:
             report["change"][dev.criterion] = _change(bench, dev)
-        advance(1)
     for criterion in (name for name in WRITTEN if name in report["change"]):
         report["written"][criterion] = {
             judge.spec.name: measure_written(bench, judge) for judge in bench.judges[criterion]
@@ -39,11 +41,15 @@ def measure_all(
 
 
 def _change(bench: Bench, dev: DevSet) -> float:
-    judge = bench.judges[dev.criterion][0]
-    samples = [row.sample for row in dev.rows]
-    short = sorted(samples, key=lambda s: len(s.response) + sum(map(len, s.contexts)))
-    usable = [s for s in short if all(s.has(field) for field in judge.spec.needs)]
-    return largest_change(judge, usable[:PROBED])
+    needs = bench.judges[dev.criterion][0].spec.needs
+    usable = [row.sample for row in dev.rows if all(row.sample.has(f) for f in needs)]
+    short = sorted((s for s in usable if _characters(s) <= PROBED_CHARACTERS), key=_characters)
+    spread = short[:: max(1, len(short) // PROBED)][:PROBED]
+    return largest_change(lambda: bench.fresh(dev.criterion), spread)
+
+
+def _characters(sample: Sample) -> int:
+    return len(sample.prompt) + len(sample.response) + sum(map(len, sample.contexts))
 
 
 def reached(target: Target, report: dict[str, Any]) -> dict[str, Any]:
