@@ -16,6 +16,7 @@ from app.database import reading, transaction
 from app.errors import NotFound
 from app.ingest.stored import spans_of
 from app.ingest.telemetry import Span
+from app.ingest.tree import Tree
 from app.requests import current_time, refuse_nul
 from app.statistics.intervals import wilson
 from app.store.annotations import add_annotation, annotations_of, own_annotations
@@ -32,6 +33,8 @@ from feedback_ui.verdicts import ShownVerdict, shown_annotations, shown_verdicts
 
 PER_PAGE = 25
 LIST_EXCERPT = 220
+DEPTH_SHOWN = 40
+SPANS_SHOWN = 1_000
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
 
@@ -204,31 +207,27 @@ def trace(request: Request, caller: Reader, trace_id: str) -> Response:
     if not spans and not rows:
         raise NotFound(f"there is no trace {trace_id!r} in this project")
     shown: dict[str, Any] = {"trace_id": trace_id, "count": len(spans), "interactions": rows}
-    return page(request, "trace.html", caller, roots=tree_of(spans), **shown)
+    shown["left_out"] = max(0, len(spans) - SPANS_SHOWN)
+    return page(request, "trace.html", caller, roots=tree_of(spans[:SPANS_SHOWN]), **shown)
 
 
 def tree_of(spans: Sequence[Span]) -> list[Node]:
-    """The spans below their parents; one whose parent is missing, or is below it, is a root."""
-    nodes = {span.span_id: Node(span, []) for span in spans}
-    roots = []
-    for node in nodes.values():
-        parent = nodes.get(node.span.parent_span_id or "")
-        if parent is None or _is_below(parent, node, nodes):
-            roots.append(node)
-        else:
-            parent.children.append(node)
+    """The spans below their parents; one whose parent is missing, or is below it, is a root.
+
+    What lies deeper than DEPTH_SHOWN stands beside the deepest span that is shown.
+    """
+    tree = Tree(spans)
+    lists: dict[str, list[Node]] = {}
+    depth: dict[str, int] = {}
+    roots: list[Node] = []
+    for span_id in tree.order:
+        above = tree.parent[span_id]
+        beside = roots if above is None else lists[above]
+        depth[span_id] = 0 if above is None else depth[above] + 1
+        node = Node(tree.spans[span_id], [])
+        beside.append(node)
+        lists[span_id] = node.children if depth[span_id] < DEPTH_SHOWN else beside
     return roots
-
-
-def _is_below(node: Node, ancestor: Node, nodes: dict[str, Node]) -> bool:
-    seen: set[str] = set()
-    current: Node | None = node
-    while current is not None and current.span.span_id not in seen:
-        if current is ancestor:
-            return True
-        seen.add(current.span.span_id)
-        current = nodes.get(current.span.parent_span_id or "")
-    return False
 
 
 def _arrived(session: Session, project: str) -> tuple[int, datetime | None]:

@@ -3,7 +3,7 @@
 import pytest
 
 from app.tables import Evaluation
-from feedback_ui.browsing import Node, tree_of
+from feedback_ui.browsing import DEPTH_SHOWN, Node, tree_of
 from feedback_ui.pages import STATIC, own_path
 from feedback_ui.passages import letter_of, passages_of, sentences_of, split_sentences
 from tests.builders import a_span
@@ -31,6 +31,18 @@ def test_spans_that_name_each_other_as_parents_are_still_shown() -> None:
         return sum(1 + count(node.children) for node in nodes)
 
     assert count(tree_of(spans)) == 5
+
+
+def test_spans_thousands_deep_are_shown_without_endless_nesting() -> None:
+    spans = [
+        a_span(span_id=f"{n:016x}", parent_span_id=f"{n - 1:016x}", start_ns=n)
+        for n in range(1, 3_001)
+    ]
+    nodes, levels, shown = tree_of(spans), 0, 0
+    while nodes:
+        levels, shown = levels + 1, shown + len(nodes)
+        nodes = [child for node in nodes for child in node.children]
+    assert (levels, shown) == (DEPTH_SHOWN + 1, 3_000)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """`touchstone keys`: make, list and revoke API keys."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
+from sqlalchemy import Engine
 
 from app.database import open_database, reading, transaction
 from app.settings import read_settings
@@ -33,7 +36,7 @@ def create(
     """
     now = datetime.now(UTC)
     expires_at = now + timedelta(days=expires_days) if expires_days else None
-    with transaction(open_database(read_settings().database_url)) as session:
+    with _database() as engine, transaction(engine) as session:
         key = create_key(
             session,
             project=project,
@@ -56,7 +59,7 @@ def list_(
     Example: touchstone keys list --json
     """
     now = datetime.now(UTC)
-    with reading(open_database(read_settings().database_url)) as session:
+    with _database() as engine, reading(engine) as session:
         keys = list_keys(session, project)
     if as_json:
         typer.echo(json.dumps([_as_json(key, now) for key in keys], indent=2))
@@ -77,9 +80,18 @@ def revoke(key_id: Annotated[str, typer.Argument(help="The id, as `list` shows i
 
     Example: touchstone keys revoke 1f0c5a9e7b3d2468
     """
-    with transaction(open_database(read_settings().database_url)) as session:
+    with _database() as engine, transaction(engine) as session:
         key = revoke_key(session, key_id, now=datetime.now(UTC))
     typer.echo(f"The key {key.name!r} is revoked.")
+
+
+@contextmanager
+def _database() -> Iterator[Engine]:
+    engine = open_database(read_settings().database_url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _state(key: ApiKey, now: datetime) -> str:

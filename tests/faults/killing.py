@@ -164,11 +164,11 @@ def kill_worker(world: World) -> Found:
     return found
 
 
-def start_worker(url: str) -> subprocess.Popen[bytes]:
+def start_worker(url: str, *, max_attempts: int = 1_000) -> subprocess.Popen[bytes]:
     """A worker with fake judges; returned when it has begun to judge."""
     worker = subprocess.Popen(
         [sys.executable, "-m", "tests.faults.worker"],
-        env=environment(url, lease_seconds=1, max_attempts=1_000),
+        env=environment(url, lease_seconds=1, max_attempts=max_attempts),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -100,13 +101,9 @@ def serving(database_url: str, folder: Path, **settings: object) -> Iterator[Ser
 class Postgres:
     """A cluster of its own with fsync on; PostgreSQL refuses to run as root, so root steps down."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, home: Path, folder: Path) -> None:
         self._user = "postgres" if os.geteuid() == 0 else None
-        self._home = folder / "postgres"
-        self._home.mkdir()
-        for parent in (self._home, *self._home.parents):
-            if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
+        self._home, self._log = home, folder / "postgres.log"
         if self._user is not None:
             user = pwd.getpwnam(self._user)
             os.chown(self._home, user.pw_uid, user.pw_gid)
@@ -121,14 +118,14 @@ class Postgres:
             str(PROGRAMS[-1] / "postgres"), "-D", str(self._data), "-p", str(self.port),
             "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
         ]  # fmt: skip
-        with (self._home.parent / "postgres.log").open("ab") as log:
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, user=self._user, cwd="/"
             )
         deadline = time.monotonic() + PATIENCE_SECONDS
         while subprocess.run(self._is_ready, stdout=subprocess.DEVNULL).returncode:
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((self._home.parent / "postgres.log").read_text()[-2000:])
+                raise RuntimeError(self._log.read_text()[-2000:])
             time.sleep(0.02)
 
     def kill(self) -> None:
@@ -165,12 +162,14 @@ class Postgres:
 @contextmanager
 def postgres(folder: Path) -> Iterator[Postgres]:
     """A running cluster, while the block runs."""
-    cluster = Postgres(folder)
-    cluster.start()
-    try:
-        yield cluster
-    finally:
-        cluster.stop()
+    # Not inside the folder, which may be closed to the user that PostgreSQL runs as.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        cluster = Postgres(Path(home), folder)
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
 
 
 @contextmanager

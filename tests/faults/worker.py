@@ -1,5 +1,6 @@
 """The real worker loop with fake judges that take their time, so that it is killed amid work."""
 
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from app.worker import run_worker
 from evaluators.protocol import Abstention, Evaluator, Sample, Verdict
 from tests.builders import FAKE_EVALUATORS
 
+POISON = "this sample ends every process that judges it"
+
 
 class Slowly:
     """A judge that does as another, after a pause."""
@@ -23,6 +26,8 @@ class Slowly:
 
     def evaluate(self, samples: Sequence[Sample]) -> Sequence[Verdict | Abstention]:
         time.sleep(0.01)
+        if any(POISON in one.response for one in samples):
+            os._exit(139)
         return self._judge.evaluate(samples)
 
 

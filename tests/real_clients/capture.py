@@ -411,6 +411,104 @@ def langchain(url: str, openai_url: str) -> dict[str, Any]:
     return {**WORDS, "contexts": DOCUMENTS, "client": "openinference-instrumentation-langchain"}
 
 
+def langfuse3(url: str, openai_url: str) -> dict[str, Any]:
+    """The third generation of Langfuse's SDK, which sets what belongs to the trace by a call."""
+    os.environ.update(LANGFUSE_PUBLIC_KEY="pk", LANGFUSE_SECRET_KEY="sk", LANGFUSE_HOST=url)
+    from langfuse import get_client, observe
+
+    @observe(as_type="generation")
+    def generate(question: str) -> str:
+        get_client().update_current_generation(model=MODEL)
+        return ANSWER
+
+    @observe()
+    def answer(question: str) -> str:
+        client = get_client()
+        client.update_current_trace(session_id="c1", user_id="u1", tags=["t"])
+        reply = generate(question)
+        client.score_current_trace(name="thumb", value=1.0, comment="nice")
+        return reply
+
+    answer(QUESTION)
+    get_client().flush()
+    get_client().shutdown()
+    return {**WORDS, "model": MODEL, "conversation_id": "c1", "client": "langfuse"}
+
+
+def traceloop(url: str, openai_url: str) -> dict[str, Any]:
+    """Traceloop's SDK: decorated functions around an instrumented client."""
+    from traceloop.sdk import Traceloop
+    from traceloop.sdk.decorators import task, workflow
+
+    Traceloop.init(app_name="capture", api_endpoint=url, api_key="none", disable_batch=True)
+    Traceloop.set_association_properties({"session_id": "c1", "user_id": "u1"})
+
+    @task(name="retrieve")
+    def retrieve(question: str) -> list[dict[str, str]]:
+        return [{"content": text} for text in DOCUMENTS]
+
+    @workflow(name="answer")
+    def answer(question: str) -> str:
+        retrieve(question)
+        from openai import OpenAI
+
+        client = OpenAI(base_url=openai_url, api_key="none")
+        reply = client.chat.completions.create(model=MODEL, messages=ASKED)
+        return str(reply.choices[0].message.content)
+
+    answer(QUESTION)
+    return {**WORDS, "contexts": DOCUMENTS, "conversation_id": "c1", "client": "traceloop-sdk"}
+
+
+def llama_index(url: str, openai_url: str) -> dict[str, Any]:
+    """A query engine of LlamaIndex with a retriever, seen by OpenInference."""
+    from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata
+    from llama_index.core.llms.callbacks import llm_completion_callback
+    from llama_index.core.query_engine import RetrieverQueryEngine
+    from llama_index.core.response_synthesizers import get_response_synthesizer
+    from llama_index.core.retrievers import BaseRetriever
+    from llama_index.core.schema import NodeWithScore, TextNode
+    from openinference.instrumentation.llama_index import LlamaIndexInstrumentor
+
+    class Fixed(CustomLLM):
+        @property
+        def metadata(self) -> LLMMetadata:
+            return LLMMetadata(model_name=MODEL)
+
+        @llm_completion_callback()
+        def complete(self, prompt: str, **kwargs: Any) -> CompletionResponse:
+            return CompletionResponse(text=ANSWER)
+
+        @llm_completion_callback()
+        def stream_complete(self, prompt: str, **kwargs: Any) -> Any:
+            raise NotImplementedError
+
+    class Documents(BaseRetriever):
+        def _retrieve(self, query_bundle: Any) -> list[NodeWithScore]:
+            return [NodeWithScore(node=TextNode(text=text), score=1.0) for text in DOCUMENTS]
+
+    provider = _provider(url)
+    LlamaIndexInstrumentor().instrument(tracer_provider=provider)
+    engine = RetrieverQueryEngine(Documents(), get_response_synthesizer(llm=Fixed()))
+    engine.query(QUESTION)
+    provider.shutdown()
+    return {**WORDS, "contexts": DOCUMENTS, "client": "openinference-instrumentation-llama-index"}
+
+
+def openllmetry_langchain(url: str, openai_url: str) -> dict[str, Any]:
+    """A chain with a retriever, seen by OpenLLMetry."""
+    from langchain_core.language_models.fake_chat_models import FakeListChatModel
+    from langchain_core.prompts import ChatPromptTemplate
+    from opentelemetry.instrumentation.langchain import LangchainInstrumentor
+
+    provider = _provider(url)
+    LangchainInstrumentor().instrument(tracer_provider=provider)
+    asked = ChatPromptTemplate.from_messages([("system", SYSTEM), ("user", "{question}")])
+    (asked | FakeListChatModel(responses=[ANSWER])).invoke({"question": QUESTION})
+    provider.shutdown()
+    return {**WORDS, "client": "opentelemetry-instrumentation-langchain"}
+
+
 CLIENTS: tuple[Callable[[str, str], dict[str, Any]], ...] = (
     opentelemetry_sdk,
     opentelemetry_sdk_json,
@@ -427,6 +525,10 @@ CLIENTS: tuple[Callable[[str, str], dict[str, Any]], ...] = (
     mlflow,
     trulens,
     langchain,
+    langfuse3,
+    traceloop,
+    llama_index,
+    openllmetry_langchain,
 )
 
 
@@ -442,11 +544,25 @@ def vercel(url: str, name: str) -> dict[str, Any]:
     return {**WORDS, "system_prompt": SYSTEM, **json.loads(run.stdout)}
 
 
+def javascript(url: str, name: str) -> dict[str, Any]:
+    """OpenTelemetry's SDK in Node with the exporter that NAME asks for: JSON or protobuf."""
+    script = Path(__file__).with_name("opentelemetry.mjs")
+    run = subprocess.run(
+        ["node", str(script), url, name, QUESTION, ANSWER],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return {**WORDS, **json.loads(run.stdout)}
+
+
 def main(name: str, folder: str) -> None:
     requests: list[dict[str, Any]] = []
     with fake_openai() as openai_url, receiver(requests) as url:
         if name.startswith("vercel"):
             said = vercel(url, name)
+        elif name.startswith("javascript"):
+            said = javascript(url, name)
         else:
             client = next(one for one in CLIENTS if one.__name__ == name)
             said = client(url, openai_url)
