@@ -204,9 +204,11 @@ def openai_v2(url: str, openai_url: str) -> dict[str, Any]:
     """The older conventions: an event for each message."""
     os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "true"
     from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
+    from opentelemetry.sdk._events import EventLoggerProvider
 
     provider, logs = _provider(url), _with_logs(url)
-    OpenAIInstrumentor().instrument(tracer_provider=provider, logger_provider=logs)
+    events = EventLoggerProvider(logs)
+    OpenAIInstrumentor().instrument(tracer_provider=provider, event_logger_provider=events)
     _ask_openai(openai_url)
     provider.shutdown()
     logs.shutdown()
