@@ -1,9 +1,11 @@
 """Scoring on demand, outside the web process, so that it stays light and outlives a dying judge.
 
-One child process loads the evaluators at the first request and keeps them. It is asked one request
-at a time. A child that dies or takes too long is replaced; the request that saw it gets Busy.
+One child process loads the evaluators, at the start of the server or at the first request, and
+keeps them. It is asked one request at a time. A child that dies or takes too long is replaced; the
+request that saw it gets Busy.
 """
 
+import logging
 import multiprocessing
 import signal
 import threading
@@ -22,6 +24,9 @@ Load: TypeAlias = Callable[[], Sequence[Evaluator]]
 """Makes the evaluators; a module-level function, or a partial of one, that a child can import."""
 START_SECONDS = 120.0
 ANSWER_SECONDS = 30.0
+WARM_UP = Sample("How long do refunds take?", "Five days.", ("Refunds take five days.",))
+
+logger = logging.getLogger("touchstone.guardrail")
 
 
 class Child(NamedTuple):
@@ -52,7 +57,7 @@ class InProcessJudge:
 
 
 class JudgeProcess:
-    """Judges in a child process that is started when it is first needed."""
+    """Judges in a child process that is started by `warm` or when it is first needed."""
 
     def __init__(
         self,
@@ -78,6 +83,10 @@ class JudgeProcess:
         finally:
             self._lock.release()
 
+    def warm(self) -> None:
+        """Start the child in the background, so that the first request need not wait for it."""
+        threading.Thread(target=self._warm, name="warm the judges", daemon=True).start()
+
     def close(self) -> None:
         """End the child, if there is one."""
         child, self._child = self._child, None
@@ -85,6 +94,12 @@ class JudgeProcess:
             child.pipe.close()
             child.process.terminate()
             child.process.join(timeout=5)
+
+    def _warm(self) -> None:
+        try:
+            self([WARM_UP], None)
+        except Busy as error:
+            logger.warning("the judges could not be started beforehand: %s", error.detail)
 
     def _ask(
         self, samples: Sequence[Sample], criteria: Sequence[str] | None

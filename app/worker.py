@@ -11,6 +11,7 @@ import socket
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from types import FrameType
@@ -66,12 +67,15 @@ def work_once(
             lease_seconds=settings.lease_seconds,
             max_attempts=settings.max_attempts,
         )
-    recorded = 0
-    for evaluator, mine in _by_evaluator(evaluators, claims):
-        samples = [one.sample for one in mine]
-        outcomes = judge_batch(evaluator, criteria.get(evaluator.spec.criterion), samples)
-        recorded += _record(engine, mine, outcomes, specs, now())
-    return Done(assembled=assembled, judged=len(claims), recorded=recorded)
+    recorded: list[Future[int]] = []
+    # Verdicts are written while the next evaluator judges.
+    with ThreadPoolExecutor(max_workers=1) as recorder:
+        for evaluator, mine in _by_evaluator(evaluators, claims):
+            samples = [one.sample for one in mine]
+            outcomes = judge_batch(evaluator, criteria.get(evaluator.spec.criterion), samples)
+            recorded.append(recorder.submit(_record, engine, mine, outcomes, specs, now()))
+    done = sum(one.result() for one in recorded)
+    return Done(assembled=assembled, judged=len(claims), recorded=done)
 
 
 def run_worker(

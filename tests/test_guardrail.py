@@ -100,3 +100,21 @@ def test_an_evaluator_of_an_unknown_criterion_is_left_out(criteria: Criteria) ->
         )
 
     assert InProcessJudge([Odd()], criteria)([KIND, RUDE], None) == [[], []]
+
+
+def test_a_judge_that_was_warmed_is_there_before_the_first_request(judge: JudgeProcess) -> None:
+    judge.warm()
+    first = labels(judge, KIND, RUDE)
+    child = judge._child
+    assert first == ["none", "toxic"]
+    assert labels(judge, RUDE) == ["toxic"]
+    assert judge._child is child
+
+
+def test_judges_that_cannot_be_warmed_do_not_stop_the_server(
+    criteria: Criteria, caplog: pytest.LogCaptureFixture
+) -> None:
+    judge = JudgeProcess(partial(broken), criteria)
+    judge._warm()
+    assert "could not be started beforehand" in caplog.text
+    judge.close()

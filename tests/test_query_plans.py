@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 from sqlmodel import Session
 
 from app.database import open_database, reading
-from app.store.evaluations import coverage, evaluations_of
+from app.store.evaluations import claim, coverage, evaluations_of
 from app.store.interactions import (
     InteractionFilter,
     Page,
@@ -21,6 +21,7 @@ from app.store.interactions import (
 )
 from app.store.rollups import rollup_points
 from benchmarks import reading as measured
+from tests.builders import FAKE_EVALUATORS
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SCANS = ("SCAN interaction", "SCAN evaluation", "SCAN rollup", "SCAN span", "SCAN trace")
@@ -56,6 +57,14 @@ READS: dict[str, Callable[[Session], object]] = {
     "evaluations": lambda session: evaluations_of(session, ["a", "b"]),
     "applications": lambda session: applications(session, "default"),
     "coverage": lambda session: coverage(session, "default"),
+    "claim": lambda session: claim(
+        session,
+        specs=[one.spec for one in FAKE_EVALUATORS],
+        now=NOON,
+        interactions=32,
+        lease_seconds=60,
+        max_attempts=3,
+    ),
     "trend": lambda session: rollup_points(session, "default", "bias", from_at=NOON),
     "trend by segment": lambda session: rollup_points(session, "default", "bias", by="language"),
 }
@@ -71,7 +80,7 @@ def test_a_hot_read_follows_an_index(engine: Engine, name: str) -> None:
         assert not [step for step in plan if step.startswith(SCANS)], (statement, plan)
 
 
-@pytest.mark.parametrize("name", ["newest", "a label", "failed", "scored"])
+@pytest.mark.parametrize("name", ["newest", "a label", "failed", "scored", "claim"])
 def test_a_list_comes_out_of_its_index_in_order(engine: Engine, name: str) -> None:
     with reading(engine) as session, statements(engine) as seen:
         READS[name](session)

@@ -151,7 +151,7 @@ def on_failing_device(bert: Bert, most: int) -> tuple[Runner, Outputs]:
     runner = Runner(bert, device="cpu", precision="fp32")
     packed = Failing(bert, "fp32")
     packed.most = most
-    runner._packed = packed
+    runner._packed, runner._bert = packed, bert
     runner._is_accelerated = True
     return runner, runner.run(SEQUENCES, first=True)
 

@@ -41,9 +41,11 @@ def command(
     supervisor = Supervisor((*WORKER, "--parent", str(os.getpid()))) if worker else None
     if supervisor is not None:
         supervisor.start()
+    app = create_app(settings)
+    app.state.score.warm()
     try:
         config = uvicorn.Config(
-            create_app(settings),
+            app,
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=10,

@@ -15,6 +15,7 @@ from app.settings import read_settings
 from app.worker import run_worker, stop_on_signals
 
 PARENT_CHECK_SECONDS = 2.0
+GIVES_WAY = 5
 
 
 def command(
@@ -31,6 +32,8 @@ def command(
     settings = read_settings()
     stop = stop_on_signals()
     if parent is not None:
+        # What nobody waits for gives way to requests and to scoring on demand.
+        os.nice(GIVES_WAY)
         threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
     criteria = read_criteria()
     evaluators = [

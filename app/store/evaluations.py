@@ -7,12 +7,12 @@ what a late worker says, or says about words that have changed, is dropped.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_, tuple_, update
+from sqlalchemy import Update, bindparam, func, tuple_, update
 from sqlmodel import Session, col, select
 
 from app.database import skip_locked
@@ -98,11 +98,11 @@ def claim(
     rows = _due(session, specs, now, limit=1, tried=True)
     rows = rows or _due(session, specs, now, limit=interactions * len(specs), tried=False)
     token = secrets.token_hex(16)
-    for row, _ in rows:
+    for row in (one.evaluation for one in rows):
         row.status, row.attempts, row.lease_token = "running", row.attempts + 1, token
         row.lease_until_at = now + timedelta(seconds=lease_seconds)
     session.flush()
-    return [Claim(row, interaction) for row, interaction in rows]
+    return rows
 
 
 def record(
@@ -114,15 +114,19 @@ def record(
 ) -> int:
     """Store outcomes whose claims still hold, and roll them up; return how many were stored."""
     by_evaluator = {(spec.name, spec.version): spec for spec in specs}
-    held: list[Contribution] = []
+    held = _held(session, [one.evaluation for one, _ in judged])
+    made: list[Contribution] = []
+    changes: list[dict[str, Any]] = []
     for one, outcome in judged:
-        spec = by_evaluator[one.evaluation.evaluator, one.evaluation.version]
-        values = _values(outcome, spec, now)
-        if _record_one(session, one.evaluation, values):
-            row = one.evaluation.model_copy(update=values)
-            held.append(Contribution(one.interaction, row))
-    roll_up(session, held)
-    return len(held)
+        if one.evaluation.id in held:
+            spec = by_evaluator[one.evaluation.evaluator, one.evaluation.version]
+            values = _values(outcome, spec, now)
+            changes.append({"row_id": one.evaluation.id, **values})
+            made.append(Contribution(one.interaction, one.evaluation.model_copy(update=values)))
+    if changes:
+        session.connection().execute(_update_by_id(changes[0]), changes)
+    roll_up(session, made)
+    return len(made)
 
 
 def evaluations_of(session: Session, interaction_ids: Sequence[str]) -> dict[str, list[Evaluation]]:
@@ -208,20 +212,31 @@ def _values(outcome: Outcome, spec: EvaluatorSpec, now: datetime) -> dict[str, A
 
 def _due(
     session: Session, specs: Sequence[EvaluatorSpec], now: datetime, *, limit: int, tried: bool
-) -> list[tuple[Evaluation, Interaction]]:
+) -> list[Claim]:
+    """The oldest rows that wait, or those whose last worker let the lease run out."""
     mine = tuple_(col(Evaluation.evaluator), col(Evaluation.version))
-    expired = and_(Evaluation.status == "running", col(Evaluation.lease_until_at) < now)  # type: ignore[arg-type]
-    free = or_(Evaluation.status == "pending", expired)  # type: ignore[arg-type]
-    query = (
-        select(Evaluation, Interaction)
-        .join(Interaction)
-        .where(free, mine.in_([(spec.name, spec.version) for spec in specs]))
-        .where(col(Evaluation.attempts) > 0 if tried else col(Evaluation.attempts) == 0)
-        .order_by(col(Evaluation.id))
-        .limit(limit)
-        .with_for_update(of=Evaluation, **skip_locked(session))
-    )
-    return [(row, interaction) for row, interaction in session.exec(query)]
+    query = select(Evaluation).where(mine.in_([(spec.name, spec.version) for spec in specs]))
+    if tried:
+        query = query.where(Evaluation.status == "running", col(Evaluation.lease_until_at) < now)
+    else:
+        # Waiting rows have no lease; saying so lets the index give them in the order of their ids.
+        query = query.where(
+            Evaluation.status == "pending", col(Evaluation.lease_until_at).is_(None)
+        )
+    # Ordered by id alone, a database would rather walk the whole table.
+    query = query.order_by(col(Evaluation.lease_until_at), col(Evaluation.id)).limit(limit)
+    rows = list(session.exec(query.with_for_update(of=Evaluation, **skip_locked(session))))
+    words = _interactions(session, {row.interaction_id for row in rows})
+    return [Claim(row, words[row.interaction_id]) for row in rows]
+
+
+def _interactions(session: Session, ids: Iterable[str]) -> dict[str, Interaction]:
+    wanted, found = list(ids), {}
+    for start in range(0, len(wanted), IDS_PER_QUERY):
+        part = wanted[start : start + IDS_PER_QUERY]
+        for row in session.exec(select(Interaction).where(col(Interaction.id).in_(part))):
+            found[row.id] = row
+    return found
 
 
 def _give_up(session: Session, *, now: datetime, max_attempts: int) -> None:
@@ -244,13 +259,24 @@ def _give_up(session: Session, *, now: datetime, max_attempts: int) -> None:
     roll_up(session, given_up)
 
 
-def _record_one(session: Session, row: Evaluation, values: Mapping[str, Any]) -> bool:
-    statement = update(Evaluation).where(
-        col(Evaluation.id) == row.id,
-        col(Evaluation.status) == "running",
-        col(Evaluation.lease_token) == row.lease_token,
+def _held(session: Session, rows: Sequence[Evaluation]) -> set[int | None]:
+    """The ids of those rows that are still being judged under the same token."""
+    held: set[int | None] = set()
+    for start in range(0, len(rows), IDS_PER_QUERY):
+        part = {row.id: row.lease_token for row in rows[start : start + IDS_PER_QUERY]}
+        query = select(Evaluation.id, Evaluation.lease_token).where(
+            col(Evaluation.id).in_(part), Evaluation.status == "running"
+        )
+        found = session.exec(query.with_for_update()).all()
+        held |= {row_id for row_id, token in found if token == part[row_id]}
+    return held
+
+
+def _update_by_id(change: Mapping[str, Any]) -> Update:
+    table = Evaluation.__table__  # type: ignore[attr-defined]
+    names = [name for name in change if name != "row_id"]
+    return (
+        update(table)
+        .where(table.c.id == bindparam("row_id"))
+        .values({name: bindparam(name) for name in names})
     )
-    done = session.execute(
-        statement.values(**values), execution_options={"synchronize_session": False}
-    )
-    return bool(done.rowcount)  # type: ignore[attr-defined]

@@ -88,7 +88,7 @@ class PackedBert:
     def __init__(self, bert: Bert, precision: Precision, device: str = "cpu") -> None:
         self.precision, self.device = precision, device
         self.heads, self.width = bert.heads, bert.width
-        self._bert, self._dtype = bert, DTYPES[precision]
+        self._state, self._epsilon, self._dtype = bert.state, bert.epsilon, DTYPES[precision]
         named = f"{EMBEDDINGS}."
         self._words = self._tensor(f"{named}word_embeddings.weight")
         self._positions = self._tensor(f"{named}position_embeddings.weight", torch.float32)
@@ -96,6 +96,7 @@ class PackedBert:
         self._norm = self._layer_norm(f"{named}LayerNorm", torch.float32)
         self._layers = [self._layer(f"encoder.layer.{n}") for n in range(bert.layers)]
         self.longest = len(self._positions)
+        del self._state
 
     def states(self, ids: Tensor, types: Tensor, groups: Sequence[Group]) -> Tensor:
         """The last states of all tokens, shape (tokens, width).
@@ -125,11 +126,11 @@ class PackedBert:
         return self._norm(self._words[ids] + positions + self._kinds[types]).to(self._dtype)
 
     def _tensor(self, name: str, dtype: torch.dtype | None = None) -> Tensor:
-        return self._bert.state[name].detach().to(self.device, dtype or self._dtype)
+        return self._state[name].detach().to(self.device, dtype or self._dtype)
 
     def _layer_norm(self, name: str, dtype: torch.dtype | None = None) -> Norm:
         weight, bias = self._tensor(f"{name}.weight", dtype), self._tensor(f"{name}.bias", dtype)
-        return Norm(weight, bias, self._bert.epsilon)
+        return Norm(weight, bias, self._epsilon)
 
     def _layer(self, name: str) -> Layer:
         attention = f"{name}.attention"

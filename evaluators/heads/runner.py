@@ -62,10 +62,14 @@ class Runner:
         precision: Wanted = "auto",
         tokens_at_once: int | None = None,
     ) -> None:
-        self._bert, self._wanted = bert, precision
+        self._bert: Bert | None = bert
+        self._wanted = precision
         self.width = bert.width
-        self._packed = self._pack(choose_device(device, has_cuda=torch.cuda.is_available()))
+        self._packed = self._pack(bert, choose_device(device, has_cuda=torch.cuda.is_available()))
         self._is_accelerated = self.device != "cpu"
+        if not self._is_accelerated:
+            # Only a device that may fail needs the weights again.
+            self._bert = None
         self._tokens_at_once = tokens_at_once or self._default_tokens()
 
     @property
@@ -133,16 +137,17 @@ class Runner:
             half = len(batch) // 2
             return [batch[half:], batch[:half]]
         log.warning("the GPU failed (%s); the judges go on on the CPU", error)
-        self._packed, self._is_accelerated = self._pack("cpu"), False
+        assert self._bert is not None
+        self._packed, self._is_accelerated = self._pack(self._bert, "cpu"), False
         self._tokens_at_once = self._default_tokens()
         return [batch]
 
-    def _pack(self, device: str) -> PackedBert:
+    def _pack(self, bert: Bert, device: str) -> PackedBert:
         if self._wanted != "auto":
-            return PackedBert(self._bert, self._wanted, device)
+            return PackedBert(bert, self._wanted, device)
         if device != "cpu":
-            return PackedBert(self._bert, "bf16", device)
-        return PackedBert(self._bert, faster_precision(self.width))
+            return PackedBert(bert, "bf16", device)
+        return PackedBert(bert, faster_precision(self.width))
 
     def _default_tokens(self) -> int:
         return GPU_TOKENS if self._is_accelerated else CPU_TOKENS
