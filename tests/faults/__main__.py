@@ -1,5 +1,6 @@
 """Run faults at full length and write down what was found."""
 
+import os
 import platform
 import sys
 import tempfile
@@ -15,21 +16,16 @@ REPORT = Path("benchmarks/faults.md")
 
 def main() -> None:
     wanted = {word for word in sys.argv[1:] if not word.startswith("-")}
-    lines = []
     broken = False
-    for one in FAULTS:
-        if wanted and one.number not in wanted:
-            continue
-        for database in one.databases:
-            line, found = run(one, database)
-            lines.append(line)
+    for one in sorted(FAULTS, key=lambda one: one.number):
+        for database in one.databases if not wanted or one.number in wanted else ():
+            found = run(one, database)
             broken = broken or bool(found.wrong)
-    if not wanted:
-        write_report(lines)
     sys.exit(1 if broken else 0)
 
 
-def run(one: Fault, database: str) -> tuple[str, Found]:
+def run(one: Fault, database: str) -> Found:
+    """Do it, print what was found, and put it into the report."""
     print(f"{one.number} {one.title} ({database}) ...", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -37,26 +33,45 @@ def run(one: Fault, database: str) -> tuple[str, Found]:
     seconds = time.monotonic() - started
     for name, value in found.figures.items():
         print(f"    {name}: {value}")
-    verdict = "held" if not found.wrong else "BROKEN: " + "; ".join(found.wrong)
-    print(f"    {verdict} ({seconds:.0f} s)", flush=True)
+    print(f"    {verdict_of(found)} ({seconds:.0f} s)", flush=True)
+    note(one, database, found, seconds)
+    return found
+
+
+def verdict_of(found: Found) -> str:
+    return "held" if not found.wrong else "BROKEN: " + "; ".join(found.wrong)
+
+
+def note(one: Fault, database: str, found: Found, seconds: float) -> None:
+    """Put one row into the report, in place of the row that an earlier run left."""
     figures = "; ".join(f"{name}: {value}" for name, value in found.figures.items())
-    cells = (one.number, one.title, database, one.promise, verdict, figures, f"{seconds:.0f}")
-    return f"| {' | '.join(cells)} |", found
-
-
-def write_report(lines: list[str]) -> None:
+    when = f"{datetime.now(UTC):%Y-%m-%d}, {seconds:.0f} s"
+    cells = (one.number, one.title, database, one.promise, verdict_of(found), figures, when)
+    row = f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+    rows = {key_of(line): line for line in rows_of_report()} | {key_of(row): row}
     head = [
         "# Faults",
         "",
-        "What was broken on purpose, and what was found. Made by `make faults`.",
+        "What was broken on purpose, and what was found. `make faults` does all of it again;",
+        "`python -m tests.faults F01` does one and replaces its row.",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}.",
+        f"Machine: {os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}.",
         "",
-        "| Fault | What was done | Database | Promise | Verdict | Figures | Seconds |",
+        "| Fault | What was done | Database | Promise | Verdict | Figures | When |",
         "|---|---|---|---|---|---|---|",
     ]
     REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text("\n".join([*head, *lines, ""]))
+    REPORT.write_text("\n".join([*head, *(rows[key] for key in sorted(rows)), ""]))
+
+
+def rows_of_report() -> list[str]:
+    lines = REPORT.read_text().splitlines() if REPORT.exists() else []
+    return [line for line in lines if line.startswith("| F") and line[3:5].isdigit()]
+
+
+def key_of(row: str) -> str:
+    return "|".join(row.split("|")[1:4])
 
 
 if __name__ == "__main__":
