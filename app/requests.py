@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from sqlmodel import Session
+from starlette.requests import ClientDisconnect
 
 from app.errors import BadRequest, Busy, UnknownField, UnsupportedMediaType
 from app.ingest.body import read_body
@@ -65,6 +66,8 @@ async def body_of(request: Request) -> AsyncIterator[bytes]:
         yield body
     except TimeoutError:
         raise Busy(f"the body did not arrive within {BODY_SECONDS} s; send it again") from None
+    except ClientDisconnect:
+        raise BadRequest("the connection ended before the body did") from None
     finally:
         share.give_back()
 

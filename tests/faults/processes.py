@@ -135,10 +135,14 @@ class Postgres:
         listed = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(self._process.pid)], capture_output=True, text=True
         )
-        for pid in (self._process.pid, *map(int, listed.stdout.split())):
+        family = [self._process.pid, *map(int, listed.stdout.split())]
+        for pid in family:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
+        # A new server refuses to start while one of them still holds the shared memory.
+        while any(is_alive(pid) for pid in family):
+            time.sleep(0.01)
 
     def stop(self) -> None:
         """End it at once, without a last checkpoint."""
@@ -157,6 +161,15 @@ class Postgres:
             user=self._user,
             cwd="/",
         )
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process exists and is more than an entry that nobody has read yet."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
 
 
 @contextmanager
