@@ -295,6 +295,12 @@ def test_langfuse_values_are_json_in_strings() -> None:
     assert values["segment.environment"] == "live"
 
 
+def test_an_error_of_langfuse_is_told_and_a_warning_is_none() -> None:
+    said = {"langfuse__observation__status_message": "out of quota"}
+    assert found(langfuse__observation__level="ERROR", **said)["error"] == "out of quota"
+    assert "error" not in found(langfuse__observation__level="WARNING", **said)
+
+
 def test_mlflow_values_are_json_even_when_they_are_texts() -> None:
     values = found(
         mlflow__spanType='"CHAIN"',

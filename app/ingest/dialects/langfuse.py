@@ -68,6 +68,9 @@ def langfuse(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     yield from text_pieces(attributes, TEXTS)
     yield from _prompt_version(span)
     yield from _usage(span)
+    if attributes.get("langfuse.observation.level") == "ERROR":
+        message = attributes.get("langfuse.observation.status_message")
+        yield Piece("error", message or "error", "langfuse.observation.status_message")
     for prefix in METADATA:
         for piece in segments_under(attributes, prefix):
             yield Piece(piece.field, decoded(piece.value), piece.attribute)
