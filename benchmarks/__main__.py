@@ -13,6 +13,7 @@ from benchmarks.tables import Section
 RESULTS = Path(__file__).with_name("results.md")
 PARTS = {
     "encoding": "benchmarks.encoding:encoder_section",
+    "precision": "benchmarks.precision:precision_section",
     "judging": "benchmarks.judging:judging_section",
     "latency": "benchmarks.judging:latency_section",
     "receiving": "benchmarks.receiving:receiving_section",

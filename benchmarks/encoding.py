@@ -57,13 +57,13 @@ def _row(
     *,
     quick: bool,
 ) -> list[object]:
-    texts, lengths = _texts(name, 4096 if quick else 16_384)
+    texts, lengths = _texts(name, 4096 if quick else 8192)
     works: dict[str, Callable[[], object]] = {
         "stock": lambda: stock.encode(texts, batch_size=STOCK_BATCH, show_progress_bar=False),
         **{one: _encoding(runner, texts) for one, runner in runners.items()},
         "product": _product(bert.width, chosen),
     }
-    seconds = in_turns(works, 3 if quick else 7)
+    seconds = in_turns(works, 3 if quick else 5)
     total = sum(lengths)
     speeds = {key: Spread.of([total / one for one in taken]) for key, taken in seconds.items()}
     operations = PRODUCT_ROWS * 2 * 4 * bert.width**2

@@ -11,9 +11,12 @@ from app.criteria import Criteria
 from app.workload import realistic_samples, sample_json
 from benchmarks import reading
 from benchmarks.__main__ import PARTS
+from benchmarks.precision import _compared
 from benchmarks.receiving import Batch
 from benchmarks.tables import Section
 from benchmarks.timing import Spread, in_turns, percentile
+from evaluators.protocol import Sample
+from evaluators.training.rows import Row
 from tests.builders import FAKE_EVALUATORS
 
 ROOT = Path(__file__).parents[1]
@@ -90,3 +93,20 @@ def test_every_part_exists() -> None:
     for place in PARTS.values():
         module, _, function = place.partition(":")
         assert f"def {function}(" in (ROOT / f"{module.replace('.', '/')}.py").read_text()
+
+
+def test_the_gate_of_a_faster_precision_tells_passed_from_missed(criteria: Criteria) -> None:
+    criterion = criteria.get("toxicity")
+    rows = [Row(str(n), str(n), Sample("a", "b"), int(n >= 50)) for n in range(100)]
+    exact: list[float | None] = [n / 100 for n in range(100)]
+    near = [*exact[:10], None, *exact[11:]]
+    assert _compared(criterion, rows, exact, near)[0] == 99
+    assert _compared(criterion, rows, exact, near)[-1] == "passed"
+    assert _compared(criterion, rows, exact, [0.0] * 100)[-1] == "**missed**"
+    assert _compared(criterion, rows, exact, [None] * 100)[-1] == "abstained"
+    one_label = [Row("1", "1", Sample("a", "b"), 0)] * 2
+    assert _compared(criterion, one_label, [0.1, 0.99], [0.1, 0.1])[-3:] == (
+        "50.00%",
+        "0.8900",
+        "**missed**",
+    )
