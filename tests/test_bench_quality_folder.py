@@ -31,10 +31,10 @@ NEEDS: dict[str, frozenset[TextField]] = {"groundedness": frozenset({"contexts"}
 class Wordy:
     """A fake judge of any criterion: short texts hold; counts what it was asked."""
 
-    def __init__(self, criterion: str) -> None:
+    def __init__(self, criterion: str, name: str = "wordy") -> None:
         self.asked = 0
         self.spec = EvaluatorSpec(
-            name=f"wordy_{criterion}",
+            name=f"{name}_{criterion}",
             criterion=criterion,
             version="1",
             needs=NEEDS.get(criterion, frozenset()),
@@ -79,7 +79,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def bench(scores: Path | None = None) -> Bench:
-    judges = {name: [Wordy(name)] for name in CRITERIA}
+    judges = {name: [Wordy(name), Wordy(name, "hub")] for name in CRITERIA}
     criteria = {one.name: one for one in read_criteria()}
     return Bench(dict(judges), Wordy, criteria, read_plan(), scores)
 
@@ -110,6 +110,7 @@ def test_a_folder_becomes_a_report_with_controls_targets_and_a_page(tmp_path: Pa
     write(report, tmp_path)
     page = (tmp_path / "quality.md").read_text()
     assert json.loads((tmp_path / "quality.json").read_text())["sets"] == report["sets"]
+    assert "| crows_pairs | hub_bias |" in page
     for words in ("## Targets", "## Bias", "cad_nli (in domain)", "identity sentences flagged"):
         assert words in page
 

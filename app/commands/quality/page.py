@@ -176,11 +176,13 @@ def _written_figures(own: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
 def published(report: dict[str, Any], plan: Plan) -> str:
     """What others report, with the source; most figures are of other rows or of test sets."""
     change = ", ".join(f"{name} {value:.1g}" for name, value in report["change"].items())
+    outside = sum(ours(one, report)["evidence_outside"] for one in report["sets"])
     rows = [(one.set, one.figure, one.source) for one in plan.published]
     return "\n\n".join(
         [
-            "## Repeatability",
+            "## Repeatability and evidence",
             f"Largest change of a score between a batch, its reverse and one by one: {change}.",
+            f"Pieces of evidence that lie outside the text that they point into: {outside}.",
             "## Published figures",
             "Of the same sets or of their kin, never of the very same rows: compare with care.",
             table(("Set", "Figure", "Source"), rows),
