@@ -71,12 +71,14 @@ class JudgeProcess:
         self._start_seconds, self._answer_seconds = start_seconds, answer_seconds
         self._lock = threading.Lock()
         self._child: Child | None = None
+        self._is_ready = False
 
     def __call__(
         self, samples: Sequence[Sample], criteria: Sequence[str] | None
     ) -> list[list[EvaluationJson]]:
         """The evaluations of each sample, in the order of the samples, or Busy."""
-        if not self._lock.acquire(timeout=self._answer_seconds):
+        patience = self._answer_seconds if self._is_ready else self._start_seconds
+        if not self._lock.acquire(timeout=patience):
             raise Busy("the judges are busy with other requests; send the same request again")
         try:
             return self._ask(samples, criteria)
@@ -89,7 +91,7 @@ class JudgeProcess:
 
     def close(self) -> None:
         """End the child, if there is one."""
-        child, self._child = self._child, None
+        child, self._child, self._is_ready = self._child, None, False
         if child is not None:
             child.pipe.close()
             child.process.terminate()
@@ -126,6 +128,7 @@ class JudgeProcess:
         far_end.close()
         self._child = Child(process, pipe)
         self._receive(self._child, self._start_seconds)
+        self._is_ready = True
         return self._child
 
     def _receive(self, child: Child, seconds: float) -> Any:

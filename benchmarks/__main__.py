@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,28 +24,31 @@ PARTS = {
 
 
 def main() -> None:
-    """Run the chosen parts one after the other and write what they found."""
+    """Run the chosen parts one after the other; the file is written anew after each of them."""
     arguments = _arguments()
     share_cores()
     about, started = describe(), time.perf_counter()
-    sections = [_run(name, quick=arguments.quick) for name in _parts(arguments)]
-    minutes = (time.perf_counter() - started) / 60
-    how = " ".join(["python -m benchmarks", *sys.argv[1:]])
+    sections: list[Section] = []
+    for name in _parts(arguments):
+        sections.append(_run(name, quick=arguments.quick))
+        minutes = (time.perf_counter() - started) / 60
+        arguments.out.write_text(_report(about, sections, minutes))
+    print(arguments.out.read_text())
+
+
+def _report(about: list[str], sections: list[Section], minutes: float) -> str:
+    options = [one for one in sys.argv[1:] if one == "--quick"]
+    how = " ".join(["python -m benchmarks", *options])
     lines = [
         "# Speed",
         "",
-        f"Made by `{how}` in {minutes:.1f} minutes. Figures are medians, with",
-    ]
-    lines += [
-        "the lowest and the highest round in brackets.",
+        f"Made by `{how}` in {minutes:.1f} minutes. Figures are medians, with the lowest and the",
+        "highest round in brackets.",
         "",
         *(f"* {one}" for one in about),
         "",
     ]
-    text = "\n".join([*lines, *(section.markdown() for section in sections)])
-    if arguments.out:
-        arguments.out.write_text(text)
-    print(text)
+    return "\n".join([*lines, *(section.markdown() for section in sections)])
 
 
 def _arguments() -> argparse.Namespace:
@@ -67,7 +71,11 @@ def _run(name: str, *, quick: bool) -> Section:
     """Measure a part, whose libraries are loaded only for it."""
     print(f"measuring: {name} …", file=sys.stderr, flush=True)
     module, _, function = PARTS[name].partition(":")
-    section: Section = getattr(importlib.import_module(module), function)(quick=quick)
+    try:
+        section: Section = getattr(importlib.import_module(module), function)(quick=quick)
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        # What the other parts found must not be lost with it.
+        return Section(f"{name}: not measured", ("why",), [(str(error),)])
     return section
 
 

@@ -29,6 +29,8 @@ from benchmarks.timing import Spread, percentile, seconds_of
 from evaluators.heads.packed import PackedBert
 from evaluators.protocol import Evaluator
 
+STARTING_SECONDS = 300.0
+
 
 def judging_section(*, quick: bool) -> Section:
     """`touchstone bench speed`, the tokens behind it, and the worker's whole way."""
@@ -70,7 +72,7 @@ def latency_section(*, quick: bool) -> Section:
 
 
 def _latencies(server: Server, bodies: Sequence[object]) -> tuple[str, str, str]:
-    first = seconds_of(lambda: server.post("/api/v1/score", bodies[0]))
+    first = seconds_of(lambda: _until_answered(server, bodies[0]))
     taken = []
     for body in bodies[1:]:
         started = time.perf_counter()
@@ -78,6 +80,18 @@ def _latencies(server: Server, bodies: Sequence[object]) -> tuple[str, str, str]
         taken.append(time.perf_counter() - started)
     shown = (percentile(taken, 0.5), percentile(taken, 0.95), first)
     return tuple(f"{1000 * one:.0f}" for one in shown)  # type: ignore[return-value]
+
+
+def _until_answered(server: Server, body: object) -> None:
+    deadline = time.monotonic() + STARTING_SECONDS
+    while True:
+        try:
+            server.post("/api/v1/score", body)
+        except RuntimeError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def _bench_speed(count: int, rounds: int) -> dict[str, Any]:
