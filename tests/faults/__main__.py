@@ -45,7 +45,7 @@ def verdict_of(found: Found) -> str:
 def note(one: Fault, database: str, found: Found, seconds: float) -> None:
     """Put one row into the report, in place of the row that an earlier run left."""
     figures = "; ".join(f"{name}: {value}" for name, value in found.figures.items())
-    when = f"{datetime.now(UTC):%Y-%m-%d}, {seconds:.0f} s"
+    when = f"{datetime.now(UTC):%Y-%m-%d}, {seconds:.0f} s, load {os.getloadavg()[0]:.0f}"
     cells = (one.number, one.title, database, one.promise, verdict_of(found), figures, when)
     row = f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
     rows = {key_of(line): line for line in rows_of_report()} | {key_of(row): row}
@@ -56,7 +56,7 @@ def note(one: Fault, database: str, found: Found, seconds: float) -> None:
         "`python -m tests.faults F01` does one and replaces its row.",
         "",
         f"Machine: {os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}.",
+        f"Python {platform.python_version()}. Load is that of the machine when a fault ended.",
         "",
         "| Fault | What was done | Database | Promise | Verdict | Figures | When |",
         "|---|---|---|---|---|---|---|",

@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import zstandard
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from sqlmodel import Session
 
 from app.assembly import assemble_due
 from app.database import open_database, reading
@@ -360,7 +359,7 @@ def everything(url: str) -> tuple[list[Any], list[Any]]:
         engine, [], Settings(trace_quiet_seconds=0), now=WEDNESDAY.replace(year=2099)
     ):
         pass
-    with Session(engine) as session:
+    with reading(engine) as session:
         ids = [f"{number:032x}" for number in (1, 2, *range(10, 16))]
         spans = [one for trace in ids for one in spans_of(session, "default", trace)]
         rows = [one for trace in ids for one in interactions_of_trace(session, "default", trace)]

@@ -17,7 +17,7 @@ from sqlmodel import Session, select
 
 from app.commands.doctor import reextract_traces
 from app.criteria import read_criteria
-from app.database import open_database
+from app.database import open_database, reading
 from app.migrate import migrate
 from app.settings import Settings
 from app.tables import Evaluation, Interaction
@@ -44,7 +44,7 @@ from tests.telemetry import put_spans
 
 
 def statuses(engine: Engine) -> Counter[str]:
-    with Session(engine) as session:
+    with reading(engine) as session:
         return Counter(session.exec(select(Evaluation.status)))
 
 
@@ -100,7 +100,7 @@ def poison_exception(world: World) -> Found:
         save(engine, rows, evaluators=judges)
         score_all(engine, read_criteria(), Settings(database_url=url), evaluators=judges)
         counts = statuses(engine)
-        with Session(engine) as session:
+        with reading(engine) as session:
             failed = session.exec(select(Evaluation).where(Evaluation.status == "failed")).all()
         engine.dispose()
     reason = failed[0].explanation if failed else ""
@@ -174,7 +174,7 @@ def wrong_verdicts(world: World) -> Found:
         criteria, settings = read_criteria(), Settings(database_url=url)
         work_once(engine, [judge], criteria, settings, now=lambda: datetime.now(UTC))
         counts = statuses(engine)
-        with Session(engine) as session:
+        with reading(engine) as session:
             scores = session.exec(select(Evaluation.score)).all()
         with serving(url, world.folder) as server:
             shown = httpx.get(f"{server.url}/api/v1/interactions", timeout=30).text
@@ -250,7 +250,7 @@ def read_again(world: World) -> Found:
 
 
 def interactions(engine: Engine) -> dict[str, str]:
-    with Session(engine) as session:
+    with reading(engine) as session:
         rows = session.exec(select(Interaction.id, Interaction.content_hash)).all()
     return {row[0]: row[1] for row in rows}
 

@@ -8,9 +8,9 @@ import sys
 import time
 
 from sqlalchemy import Engine
-from sqlmodel import Session, func, select
+from sqlmodel import func, select
 
-from app.database import open_database
+from app.database import open_database, reading
 from app.migrate import migrate
 from app.tables import Evaluation, Rollup
 from tests.builders import FAKE_EVALUATORS, save, some_interactions
@@ -186,7 +186,7 @@ def end_worker(worker: subprocess.Popen[bytes]) -> None:
 def wait_until_judged(engine: Engine, *, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        with Session(engine) as session:
+        with reading(engine) as session:
             open_work = session.exec(
                 select(func.count()).where(Evaluation.status.in_(("pending", "running")))  # type: ignore[attr-defined]
             ).one()
@@ -196,7 +196,7 @@ def wait_until_judged(engine: Engine, *, seconds: float) -> None:
 
 
 def tell_evaluations(found: Found, engine: Engine, n: int) -> None:
-    with Session(engine) as session:
+    with reading(engine) as session:
         rows = session.exec(select(Evaluation)).all()
         rolled = session.exec(select(func.sum(Rollup.n)).where(Rollup.segment_key == "")).one()
     keys = {(row.interaction_id, row.evaluator, row.version) for row in rows}

@@ -9,9 +9,9 @@ from contextlib import suppress
 import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from sqlalchemy import Engine
-from sqlmodel import Session, select
+from sqlmodel import select
 
-from app.database import open_database
+from app.database import open_database, reading
 from app.ingest.stored import telemetry_of
 from app.tables import SpanEntry
 
@@ -113,7 +113,7 @@ def lost_and_half(database_url: str, acked: Iterable[range]) -> tuple[int, int, 
     """How many acknowledged spans are missing, how many are not whole, how many are stored."""
     engine = open_database(database_url)
     try:
-        with Session(engine) as session:
+        with reading(engine) as session:
             entries = session.exec(select(SpanEntry.trace_id, SpanEntry.span_id)).all()
         stored = {int(span_id, 16) for _, span_id in entries}
         traces = sorted({("default", trace_id) for trace_id, _ in entries})
@@ -127,7 +127,7 @@ def lost_and_half(database_url: str, acked: Iterable[range]) -> tuple[int, int, 
 def not_whole(engine: Engine, traces: list[tuple[str, str]]) -> int:
     """How many entries of these traces have no span, or one that does not say its number."""
     wrong = 0
-    with Session(engine) as session:
+    with reading(engine) as session:
         for (project, trace_id), telemetry in telemetry_of(session, traces).items():
             query = select(SpanEntry).where(
                 SpanEntry.project == project, SpanEntry.trace_id == trace_id
