@@ -7,7 +7,7 @@ import pytest
 from tests.faults import hostile, judging, killing, storage  # noqa: F401 - they register themselves
 from tests.faults.registry import FAULTS, Fault, World
 
-QUICK = {"kill_server", "kill_worker", "duplicates", "counters", "poison_death", "wrong_verdicts"}
+QUICK = {"kill_server", "kill_worker", "duplicates", "counters", "wrong_verdicts"}
 CASES = [
     pytest.param(one, one.databases[0], id=f"{one.number}-{one.run.__name__}")
     for one in FAULTS

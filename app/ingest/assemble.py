@@ -168,8 +168,10 @@ class TraceReading:
             inside = _within(positions, self.tree.range_of(span_id))
             taken = inside or self._beside(span_id, self.free[name])
             if taken:
-                in_time = sorted(taken, key=self.starts.__getitem__)[:MAX_CONTEXTS]
-                return [self.found[self.tree.order[one]].fields[name] for one in in_time]
+                in_time = sorted(taken, key=self.starts.__getitem__)
+                found = [self.found[self.tree.order[one]].fields[name] for one in in_time]
+                plain = [finding for finding in found if finding.certain]
+                return (plain or found)[:MAX_CONTEXTS]
         own = self.found[span_id].fields.get("tool_results")
         return [own] if own else []
 

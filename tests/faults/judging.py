@@ -60,11 +60,11 @@ def zombie(world: World) -> Found:
         engine = open_database(url)
         migrate(engine)
         save(engine, some_interactions(n, response="Refunds take 5 invented days."))
-        late = start_worker(url)
+        late = start_worker(url, lease_seconds=1)
         time.sleep(0.3)
         late.send_signal(signal.SIGSTOP)
         time.sleep(2)
-        other = start_worker(url)
+        other = start_worker(url, lease_seconds=1)
         wait_until_judged(engine, seconds=120)
         late.send_signal(signal.SIGCONT)
         time.sleep(world.times(5, 1))
@@ -135,7 +135,7 @@ def run_until_judged(url: str, engine: Engine, found: Found) -> int:
     """Start a worker again each time it has died; return how many did."""
     deaths, deadline = 0, time.monotonic() + 300
     while time.monotonic() < deadline:
-        worker = start_worker(url, max_attempts=3)
+        worker = start_worker(url, max_attempts=3, lease_seconds=1)
         while worker.poll() is None and any(statuses(engine)[s] for s in ("pending", "running")):
             time.sleep(0.1)
         done = worker.poll() is None

@@ -149,14 +149,14 @@ def kill_worker(world: World) -> Found:
     with database(world.database, world.folder) as url:
         engine = open_database(url)
         migrate(engine)
-        n = world.times(3_000, 150)
+        n = world.times(400, 60)
         save(engine, some_interactions(n, response="Refunds take 5 invented days."))
         for _ in range(kills):
             worker = start_worker(url)
             random_moment(0.0, 0.7, dice)
             end_worker(worker)
         worker = start_worker(url)
-        wait_until_judged(engine, seconds=120)
+        wait_until_judged(engine, seconds=300)
         end_worker(worker)
         tell_evaluations(found, engine, n)
         engine.dispose()
@@ -164,11 +164,13 @@ def kill_worker(world: World) -> Found:
     return found
 
 
-def start_worker(url: str, *, max_attempts: int = 1_000) -> subprocess.Popen[bytes]:
+def start_worker(
+    url: str, *, max_attempts: int = 1_000, lease_seconds: float = 10
+) -> subprocess.Popen[bytes]:
     """A worker with fake judges; returned when it has begun to judge."""
     worker = subprocess.Popen(
         [sys.executable, "-m", "tests.faults.worker"],
-        env=environment(url, lease_seconds=1, max_attempts=max_attempts),
+        env=environment(url, lease_seconds=lease_seconds, max_attempts=max_attempts),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

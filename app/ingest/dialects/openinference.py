@@ -87,7 +87,8 @@ def openinference_values(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     kind = KINDS.get(str(attributes.get("openinference.span.kind", "")).lower())
     given, answered = attributes.get("input.value"), attributes.get("output.value")
     if kind in (RETRIEVER, RERANKER):
-        yield Piece("contexts", documents_of(answered), "output.value")
+        # They may stand here as what Python prints of them; where they stand plainly, that wins.
+        yield Piece("contexts", documents_of(answered), "output.value", certain=False)
     elif kind == TOOL:
         yield Piece("tool_results", result_texts(answered), "output.value")
     else:
