@@ -40,6 +40,10 @@ class Criterion(BaseModel):
     failures: str
     """What failing answers are called in a report, in the plural."""
     labels: tuple[Label, ...]
+    marks_sentences: bool = False
+    """Whether a failing label must say which sentences fail."""
+    groups: tuple[str, ...] = ()
+    """Groups of people, of which a failing label may name those concerned."""
 
     def passes(self, score: float) -> bool:
         """Whether a score lies on the good side of the threshold; the threshold itself passes."""

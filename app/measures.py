@@ -29,6 +29,7 @@ from app.statistics.reliability import (
 from app.statistics.two_by_two import TwoByTwo, two_by_two
 from app.store.annotations import annotations_of
 from app.store.evaluations import evaluations_of
+from app.store.gold import CALIBRATION
 from app.tables import Annotation, Interaction
 
 Item = TypeVar("Item")
@@ -144,6 +145,7 @@ def read_said(
     found: dict[str, list[Said]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.id or 0):
         known = row.criterion in criteria.by_name and row.blind_label is not None
+        known = known and row.stratum != CALIBRATION
         if known and queue_id in (None, row.queue_id):
             verdicts = flags.get((row.interaction_id, row.criterion), {})
             conversation = conversations.get(row.interaction_id) or row.interaction_id

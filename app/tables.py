@@ -11,6 +11,42 @@ from sqlalchemy import Index, Text, UniqueConstraint, text
 from sqlmodel import Field
 
 from app.columns import Table, UtcDateTime, at_column, json_column, ns_column, text_column
+from app.review_tables import (
+    Adjudication,
+    Annotation,
+    Preference,
+    Reviewer,
+    ReviewItem,
+    ReviewQueue,
+    ReviewTurn,
+    SavedView,
+    SignIn,
+)
+
+__all__ = [
+    "Adjudication",
+    "Annotation",
+    "ApiKey",
+    "Evaluation",
+    "EvaluationStatus",
+    "ExtractionTally",
+    "Feedback",
+    "Heartbeat",
+    "Interaction",
+    "LogEntry",
+    "Preference",
+    "Report",
+    "ReviewItem",
+    "ReviewQueue",
+    "ReviewTurn",
+    "Reviewer",
+    "Rollup",
+    "SavedView",
+    "SignIn",
+    "SpanChunk",
+    "SpanEntry",
+    "Trace",
+]
 
 EvaluationStatus = Literal["pending", "running", "scored", "abstained", "failed", "skipped"]
 
@@ -216,32 +252,6 @@ class Rollup(Table, table=True):
     """How many scores lie in each of 20 equal bins of [0, 1]; the last bin holds 1.0."""
 
 
-class Annotation(Table, table=True):
-    """One reviewer's label. Rows are added, never changed: a correction replaces an earlier row."""
-
-    __table_args__ = (Index(None, "project", "interaction_id"),)
-
-    id: int | None = Field(default=None, primary_key=True)
-    project: str
-    interaction_id: str = Field(foreign_key="interaction.id", index=True)
-    criterion: str
-    reviewer: str
-    blind_label: str | None = None
-    """What the reviewer chose before seeing any score; None when the scores were in view."""
-    final_label: str
-    comment: str | None = Field(default=None, sa_type=Text)
-    corrected_response: str | None = Field(default=None, sa_type=Text)
-    stratum: str | None = None
-    inclusion_probability: float | None = None
-    """How likely the sampling plan was to choose this interaction; None for a free choice."""
-    guideline_version: str
-    queue_id: int | None = Field(default=None, foreign_key="review_queue.id")
-    replaces_id: int | None = Field(default=None, foreign_key="annotation.id")
-    idempotency_key: str = Field(unique=True)
-    seconds: float | None = None
-    created_at: datetime = at_column()
-
-
 class Feedback(Table, table=True):
     """A thumb, a flag or a number from the end user of the chatbot."""
 
@@ -260,63 +270,6 @@ class Feedback(Table, table=True):
     """Who says so: user, or human, llm, code or other for what came inside telemetry."""
     content_hash: str = Field(unique=True)
     received_at: datetime = at_column()
-
-
-class ReviewQueue(Table, table=True):
-    """A sample of interactions that reviewers are asked to label."""
-
-    __tablename__ = "review_queue"
-    __table_args__ = (UniqueConstraint("project", "name"),)
-
-    id: int | None = Field(default=None, primary_key=True)
-    project: str
-    name: str
-    criteria: list[str] = json_column(list)
-    filters: dict[str, Any] = json_column()
-    created_by: str
-    created_at: datetime = at_column()
-
-
-class ReviewItem(Table, table=True):
-    """One interaction in a queue, with the probability it was chosen with, and who holds it."""
-
-    __tablename__ = "review_item"
-    __table_args__ = (UniqueConstraint("queue_id", "interaction_id"),)
-
-    id: int | None = Field(default=None, primary_key=True)
-    queue_id: int = Field(foreign_key="review_queue.id")
-    interaction_id: str = Field(foreign_key="interaction.id")
-    position: int
-    stratum: str
-    inclusion_probability: float
-    done_at: datetime | None = at_column(nullable=True)
-    lease_reviewer: str | None = None
-    lease_until_at: datetime | None = at_column(nullable=True)
-
-
-class Reviewer(Table, table=True):
-    """A person who may sign in; the role is reviewer, lead or admin."""
-
-    id: int | None = Field(default=None, primary_key=True)
-    project: str
-    name: str = Field(unique=True)
-    role: str = "reviewer"
-    password_hash: str | None = None
-    created_at: datetime = at_column()
-    disabled_at: datetime | None = at_column(nullable=True)
-
-
-class SignIn(Table, table=True):
-    """A one-time link or a session, by the digest of its token."""
-
-    __tablename__ = "sign_in"
-
-    token_hash: str = Field(primary_key=True)
-    kind: str
-    """`link` or `session`."""
-    reviewer_id: int = Field(foreign_key="reviewer.id", index=True)
-    created_at: datetime = at_column()
-    expires_at: datetime = at_column()
 
 
 class ApiKey(Table, table=True):

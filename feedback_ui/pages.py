@@ -27,7 +27,9 @@ HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
 }
 LARGEST_FORM_BYTES = 1024 * 1024
-MOST_FIELDS = 200
+MOST_FIELDS = 2000
+THEME_COOKIE = "touchstone_theme"
+THEMES = ("light", "dark")
 MEDIA_TYPES: Mapping[str, str] = {
     "css": "text/css",
     "js": "text/javascript",
@@ -37,7 +39,13 @@ MEDIA_TYPES: Mapping[str, str] = {
 
 def _read_static() -> dict[str, bytes]:
     folder = resources.files("feedback_ui") / "static"
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    return {file.name: _lean(file.read_bytes()) for file in folder.iterdir() if file.is_file()}
+
+
+def _lean(content: bytes) -> bytes:
+    """The file without indentation and lines of comment, which browsers do not need."""
+    lines = (line.strip() for line in content.splitlines())
+    return b"\n".join(line for line in lines if line and not line.startswith((b"//", b"/**")))
 
 
 STATIC = _read_static()
@@ -88,6 +96,7 @@ def page(
         caller=caller,
         open_access=request.app.state.settings.open_access,
         path=request.url.path,
+        theme=request.cookies.get(THEME_COOKIE),
         **shown,
     )
     return HTMLResponse(html, status_code=status, headers=dict(HEADERS))

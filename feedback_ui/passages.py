@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import evaluators.sentences
 from app.tables import Evaluation
 
-_BOUNDARY = re.compile(r"(?<=[.!?…。！？])[\"'”’)\]]*\s+|\n+")
+SHOWN_PASSAGES = 4
 OBJECTIONS = ("contradicted", "unsupported")
 SEVERITY = (*OBJECTIONS, "supported", "no claim")
 _Citation = tuple[int, int, int, str]
@@ -39,6 +40,8 @@ class Sentence:
 
     number: int
     parts: tuple[Part, ...]
+    start: int
+    end: int
     status: str | None = None
     passage: str | None = None
     """The letter of the passage that holds the closest evidence."""
@@ -64,12 +67,14 @@ class Passage:
 
     letter: str
     pieces: tuple[Piece, ...]
+    is_apart: bool = False
+    """Whether it shares no longer word with the response, among many others."""
 
 
-def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
-    """The offsets of the sentences between two offsets of a text, without surrounding space."""
-    end = len(text) if end is None else end
-    bounds = [start, *(match.end() for match in _BOUNDARY.finditer(text, start, end)), end]
+def split_sentences(text: str) -> list[tuple[int, int]]:
+    """The offsets of the sentences that evaluators see, which together hold the whole text."""
+    ends = [span.end for span in evaluators.sentences.split_sentences(text)]
+    bounds = [0, *ends[:-1], len(text)]
     pairs = (_trimmed(text, *pair) for pair in pairwise(bounds))
     return [(first, last) for first, last in pairs if first < last]
 
@@ -102,10 +107,23 @@ def passages_of(
         if one is not None and _within(one, contexts):
             place = (one["context_start"], one["context_end"], number, _status(one, threshold))
             cited.setdefault(one["context"], []).append(place)
+    apart = _apart(contexts, response) - set(cited)
     return [
-        Passage(letter_of(index), _pieces(text, cited.get(index, [])))
+        Passage(letter_of(index), _pieces(text, cited.get(index, [])), index in apart)
         for index, text in enumerate(contexts)
     ]
+
+
+def _apart(contexts: Sequence[str], response: str) -> set[int]:
+    """Which of more passages than fit a screen share no longer word with the response."""
+    if len(contexts) <= SHOWN_PASSAGES:
+        return set()
+    said = _long_words(response)
+    return {index for index, text in enumerate(contexts) if not said & _long_words(text)}
+
+
+def _long_words(text: str) -> set[str]:
+    return {word for word in re.findall(r"\w+", text.lower()) if len(word) > 3}
 
 
 def letter_of(index: int) -> str:
@@ -158,7 +176,7 @@ def _sentence(
 ) -> Sentence:
     worst = _worst(span, evidence, threshold)
     if worst is None:
-        return Sentence(number, (Part(response[span[0] : span[1]]),))
+        return Sentence(number, (Part(response[span[0] : span[1]]),), *span)
     context = worst.get("context")
     letter = letter_of(context) if context is not None else None
     objections = [
@@ -166,7 +184,8 @@ def _sentence(
         for one in _over(span, evidence)
         if _status(one, threshold) in OBJECTIONS
     ]
-    return Sentence(number, _parts(response, span, objections), _status(worst, threshold), letter)
+    parts = _parts(response, span, objections)
+    return Sentence(number, parts, *span, _status(worst, threshold), letter)
 
 
 def _parts(text: str, span: tuple[int, int], marked: Sequence[tuple[int, int]]) -> tuple[Part, ...]:

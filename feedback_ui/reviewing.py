@@ -1,188 +1,209 @@
-"""The review desk: queues, one item at a time, blind first, then the evaluators' verdicts.
+"""The review desk: one item at a time, blind first, then the evaluators' verdicts.
 
-A blind page is rendered without evaluations, without other people's labels, without the name of the
-model and without segments: what is not in the page cannot sway anybody.
+Every action is a form that also works without JavaScript; the script sends the same forms and asks
+for JSON, so that a label can wait on the device until the server has it.
 """
 
-import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
 from sqlmodel import Session
 
 from app.access import Caller, require
-from app.criteria import Criteria, Criterion
 from app.database import reading, transaction
-from app.errors import Forbidden, TouchstoneError, UnknownField
+from app.errors import BadRequest, Conflict, NotFound, UnknownField
 from app.requests import current_time, refuse_nul
-from app.store.annotations import add_annotation, own_annotations
+from app.store.adjudications import QUESTIONS
+from app.store.annotations import annotations_of_turn, withdraw_turn
 from app.store.evaluations import evaluations_of
+from app.store.gold import feedback_on
 from app.store.interactions import get_interaction
-from app.store.reviews import (
-    claim_item,
-    create_queue,
-    finish_item,
-    get_item,
-    get_queue,
-    list_queues,
-    progress_of,
-    skip_item,
+from app.store.preferences import preferences_of
+from app.store.reviewing import guidelines_changed, next_calibration, stored_since
+from app.store.reviews import get_item, get_queue, progress_of
+from app.store.turns import (
+    claim_turn,
+    finish_turn,
+    history,
+    keep_draft,
+    release_turn,
+    renew_turn,
+    reopen_turn,
     take_back_skipped,
+    turn_of,
 )
-from app.tables import Annotation, Evaluation, Interaction, ReviewItem, ReviewQueue
-from feedback_ui.filters import filter_choices, filter_from
-from feedback_ui.pages import all_posted, criteria_of, go_to, page, posted_form
-from feedback_ui.passages import passages_of, sentence_evidence, sentences_of
-from feedback_ui.verdicts import ShownVerdict, shown_verdict
+from app.tables import ReviewItem, ReviewQueue, ReviewTurn
+from feedback_ui.desk import SKIP_REASONS, asked, criteria_asked, screen
+from feedback_ui.labelling import KEPT, fields_of, read_answers, store_answers
+from feedback_ui.pages import HEADERS, criteria_of, go_to, page, posted_form
 
-USUAL_SIZE = "50"
-
-router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
+router = APIRouter(
+    prefix="/review/{queue_id}", include_in_schema=False, dependencies=[Depends(refuse_nul)]
+)
 
 Person = Annotated[Caller, Depends(require("review"))]
 Form = Annotated[dict[str, str], Depends(posted_form)]
 Now = Annotated[datetime, Depends(current_time)]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A question of the form, what was answered, and once revealed what evaluators say."""
-
-    criterion: Criterion
-    mine: str | None = None
-    verdicts: tuple[ShownVerdict, ...] = ()
-
-    @property
-    def differs(self) -> bool:
-        return any(verdict.differs for verdict in self.verdicts)
-
-
-@router.get("/review")
-def queues(request: Request, caller: Person, now: Now) -> Response:
-    """The queues with their progress, and a form to draw a new sample."""
-    return _queue_list(request, caller, now, {})
-
-
-@router.post("/review")
-def create(request: Request, caller: Person, form: Form, now: Now) -> Response:
-    """Draw a random sample of what passes the filter."""
-    if not _may_create(caller):
-        raise Forbidden("only a lead or an admin draws samples; ask one of them")
-    criteria = criteria_of(request)
-    try:
-        with transaction(request.app.state.engine) as session:
-            queue = create_queue(
-                session,
-                project=caller.project,
-                name=form.get("name", ""),
-                filters=filter_from(request, form),
-                size=_size(form.get("size", USUAL_SIZE)),
-                criteria=criteria,
-                criterion_names=[name for name in criteria.by_name if f"ask.{name}" in form],
-                created_by=caller.name,
-                seed=secrets.randbits(32),
-                now=now,
-            )
-    except TouchstoneError as error:
-        return _queue_list(request, caller, now, form, problem=error)
-    return go_to(f"/review/{queue.id}")
-
-
-@router.get("/review/{queue_id}")
+@router.get("")
 def next_item(
     request: Request, caller: Person, now: Now, queue_id: int, stored: int | None = None
 ) -> Response:
     """The next item to label, blind; or why there is none."""
+    criteria = criteria_of(request)
     with transaction(request.app.state.engine) as session:
         queue = get_queue(session, caller.project, queue_id)
-        item = claim_item(session, queue_id, reviewer=caller.name, now=now)
-        progress = progress_of(session, queue_id, reviewer=caller.name, now=now)
-        if item is not None:
-            row = get_interaction(session, caller.project, item.interaction_id)
-    shown: dict[str, Any] = {"queue": queue, "progress": progress, "stored": stored}
-    if item is None:
-        return page(request, "queue_done.html", caller, **shown)
-    asked = [Asked(criterion) for criterion in _criteria(queue, criteria_of(request))]
-    return page(
-        request,
-        "review_item.html",
-        caller,
-        revealed=False,
-        held_until=item.lease_until_at,
-        **_item_words(item, row, asked),
-        **shown,
-    )
+        first = next_calibration(session, queue, reviewer=caller.name, role=caller.role)
+        if first is not None:
+            return go_to(f"/review/{first}", first=1)
+        turn = claim_turn(session, queue_id, reviewer=caller.name, now=now)
+        shown = _around(session, caller, queue, now) | {"stored": stored, "changed": False}
+        if turn is None:
+            return page(
+                request,
+                "queue_done.html",
+                caller,
+                criteria=criteria,
+                **shown,
+                **_feedback(session, shown),
+            )
+        item = get_item(session, queue_id, turn.item_id)
+        row = get_interaction(session, caller.project, item.interaction_id)
+        choices = preferences_of(session, caller.project, caller.name)
+        shown["changed"] = guidelines_changed(
+            session, caller.project, reviewer=caller.name, digest=criteria.digest
+        )
+    words = screen(queue, turn, row, turn.draft, criteria=criteria, choices=choices)
+    return page(request, "review_item.html", caller, **(words | shown))
 
 
-@router.get("/review/{queue_id}/items/{item_id}")
+@router.get("/items/{item_id}")
 def revealed_item(
     request: Request, caller: Person, now: Now, queue_id: int, item_id: int
 ) -> Response:
     """An item that the caller has labelled, with what the evaluators say."""
-    with reading(request.app.state.engine) as session:
-        queue = get_queue(session, caller.project, queue_id)
-        item = get_item(session, queue_id, item_id)
+    with transaction(request.app.state.engine) as session:
+        queue, item, turn = _mine(session, caller, queue_id, item_id)
+        if turn is None or turn.status != "stored" or turn.id is None:
+            return go_to(f"/review/{queue_id}")
         row = get_interaction(session, caller.project, item.interaction_id)
-        mine = own_annotations(session, row.id, reviewer=caller.name, queue_id=queue_id)
-        evaluations = evaluations_of(session, [row.id]).get(row.id, [])
-        progress = progress_of(session, queue_id, reviewer=caller.name, now=now)
-    asked = _asked(_criteria(queue, criteria_of(request)), mine, evaluations)
-    if not all(one.mine for one in asked):
-        return go_to(f"/review/{queue_id}")
-    judged = sentence_evidence(evaluations)
-    shown: dict[str, Any] = {"queue": queue, "progress": progress}
-    words = _item_words(item, row, asked, judged=judged, mine=mine)
-    return page(
-        request,
-        "review_item.html",
-        caller,
-        revealed=True,
-        stored=None,
-        held_until=None,
-        **words,
-        **shown,
+        fields = fields_of(annotations_of_turn(session, turn.id))
+        evaluations = _seen(session, queue, turn, now)
+        shown = _around(session, caller, queue, now) | {"stored": None, "changed": False}
+        choices = preferences_of(session, caller.project, caller.name)
+    words = screen(
+        queue,
+        turn,
+        row,
+        fields,
+        criteria=criteria_of(request),
+        choices=choices,
+        evaluations=evaluations.get(row.id, []),
     )
+    return page(request, "review_item.html", caller, **(words | shown))
 
 
-@router.post("/review/{queue_id}/items/{item_id}")
+@router.post("/items/{item_id}")
 def label_item(
     request: Request, caller: Person, form: Form, now: Now, queue_id: int, item_id: int
 ) -> Response:
-    """Store the labels; stop at the item only where an evaluator says otherwise."""
+    """Store the labels, blind or changed; the same key again changes nothing."""
     criteria = criteria_of(request)
+    key = form.get("key", "") or request.headers.get("idempotency-key", "")
+    if not key:
+        raise BadRequest("a label needs a key, so that it is stored once; reload the page")
     with transaction(request.app.state.engine) as session:
-        queue = get_queue(session, caller.project, queue_id)
-        item = get_item(session, queue_id, item_id)
-        asked_for = _criteria(queue, criteria)
-        earlier = own_annotations(
-            session, item.interaction_id, reviewer=caller.name, queue_id=queue_id
-        )
-        labels = _complete(asked_for, form)
-        _store(session, caller, queue, item, labels, form, criteria=criteria, now=now)
-        mine = own_annotations(
-            session, item.interaction_id, reviewer=caller.name, queue_id=queue_id
-        )
-        finish_item(session, item, now=now)
-        evaluations = evaluations_of(session, [item.interaction_id])
-    asked = _asked(asked_for, mine, evaluations.get(item.interaction_id, []))
-    if any(one.differs for one in asked) and not earlier:
-        return go_to(f"/review/{queue_id}/items/{item_id}")
-    return go_to(f"/review/{queue_id}", stored=item_id)
+        queue, item, turn = _mine(session, caller, queue_id, item_id)
+        is_first = turn is None or turn.status != "stored"
+        if turn is None or turn.key != key:
+            row = get_interaction(session, caller.project, item.interaction_id)
+            answers = read_answers(form, criteria_asked(queue, criteria), row)
+            turn = _finished(session, item, turn, caller, form, key, now)
+            store_answers(
+                session, caller, queue, item, turn, answers, key=key, criteria=criteria, now=now
+            )
+        address = _then(session, queue, turn, now, criteria=criteria, is_first=is_first)
+    return _answer(request, address)
 
 
-@router.post("/review/{queue_id}/items/{item_id}/skip")
-def skip(request: Request, caller: Person, queue_id: int, item_id: int) -> Response:
-    """Leave the item to others and go on."""
+@router.post("/items/{item_id}/draft")
+def draft(request: Request, caller: Person, form: Form, queue_id: int, item_id: int) -> Response:
+    """Keep the form as it stands, to be found again on any device."""
     with transaction(request.app.state.engine) as session:
-        get_queue(session, caller.project, queue_id)
-        skip_item(session, get_item(session, queue_id, item_id), reviewer=caller.name)
+        _, _, turn = _mine(session, caller, queue_id, item_id)
+        if turn is not None:
+            keep_draft(session, turn, {name: form[name] for name in form if KEPT.match(name)})
+    return Response(status_code=204, headers=dict(HEADERS))
+
+
+@router.post("/items/{item_id}/lease")
+def renew(request: Request, caller: Person, now: Now, queue_id: int, item_id: int) -> Response:
+    """Hold the item for longer; Conflict when its lease ended and others took it."""
+    with transaction(request.app.state.engine) as session:
+        _, _, turn = _mine(session, caller, queue_id, item_id)
+        if turn is None or not renew_turn(session, turn, now=now):
+            raise Conflict("somebody else has this item by now; what you store is still kept")
+        until = turn.until_at
+    return JSONResponse({"until": until.isoformat()}, headers=dict(HEADERS))
+
+
+@router.post("/items/{item_id}/release")
+def release(
+    request: Request, caller: Person, form: Form, now: Now, queue_id: int, item_id: int
+) -> Response:
+    """Give the item back when its page is left."""
+    with transaction(request.app.state.engine) as session:
+        _, _, turn = _mine(session, caller, queue_id, item_id)
+        if turn is not None:
+            release_turn(session, turn, until_at=_instant(form.get("until", "")), now=now)
+    return Response(status_code=204, headers=dict(HEADERS))
+
+
+@router.post("/items/{item_id}/skip")
+def skip(
+    request: Request, caller: Person, form: Form, now: Now, queue_id: int, item_id: int
+) -> Response:
+    """Leave the item to others, with a reason, and go on."""
+    if form.get("reason") not in SKIP_REASONS:
+        raise UnknownField(f"say why you skip it: {', '.join(SKIP_REASONS)}")
+    return _leave(request, caller, form, now, queue_id, item_id, "skipped")
+
+
+@router.post("/items/{item_id}/ask")
+def ask_lead(
+    request: Request, caller: Person, form: Form, now: Now, queue_id: int, item_id: int
+) -> Response:
+    """Hand the item to a lead without a label, and go on."""
+    if form.get("reason") not in QUESTIONS:
+        raise UnknownField(f"say what to ask: {', '.join(QUESTIONS.values())}")
+    return _leave(request, caller, form, now, queue_id, item_id, "asked")
+
+
+@router.post("/items/{item_id}/withdraw")
+def withdraw(request: Request, caller: Person, now: Now, queue_id: int, item_id: int) -> Response:
+    """Take a label, a skip or a question back; the item opens again with its answers."""
+    with transaction(request.app.state.engine) as session:
+        _, _, turn = _mine(session, caller, queue_id, item_id)
+        if turn is not None and turn.status != "held":
+            _take_back(session, turn, now)
     return go_to(f"/review/{queue_id}")
 
 
-@router.post("/review/{queue_id}/skipped")
+@router.post("/undo")
+def undo(request: Request, caller: Person, now: Now, queue_id: int) -> Response:
+    """Take back what the caller finished last in this queue."""
+    with transaction(request.app.state.engine) as session:
+        get_queue(session, caller.project, queue_id)
+        finished = history(session, queue_id, reviewer=caller.name)
+        if finished:
+            _take_back(session, finished[0], now)
+    return go_to(f"/review/{queue_id}")
+
+
+@router.post("/skipped")
 def take_back(request: Request, caller: Person, queue_id: int) -> Response:
     """Put the items that the caller skipped back in the queue."""
     with transaction(request.app.state.engine) as session:
@@ -191,136 +212,150 @@ def take_back(request: Request, caller: Person, queue_id: int) -> Response:
     return go_to(f"/review/{queue_id}")
 
 
-def _queue_list(
-    request: Request,
-    caller: Caller,
-    now: datetime,
-    form: Mapping[str, str],
-    problem: TouchstoneError | None = None,
-) -> Response:
+@router.get("/history")
+def last_fifty(request: Request, caller: Person, now: Now, queue_id: int) -> Response:
+    """The caller's last fifty items of a queue, each to be looked at or taken back."""
+    criteria = criteria_of(request)
     with reading(request.app.state.engine) as session:
-        rows = [
-            {
-                "queue": queue,
-                "progress": progress_of(session, queue.id, reviewer=caller.name, now=now),
-                "eligible": queue.filters.get("eligible", 0),
-            }
-            for queue in list_queues(session, caller.project)
-            if queue.id is not None
-        ]
-        fields = {} if isinstance(problem, UnknownField) else form
-        choices = filter_choices(session, caller.project, criteria_of(request), fields)
-    return page(
-        request,
-        "queues.html",
-        caller,
-        status=problem.status_code if problem is not None else 200,
-        problem=problem.detail if problem is not None else None,
-        queues=rows,
-        may_create=_may_create(caller),
-        name=form.get("name", ""),
-        size=form.get("size", USUAL_SIZE),
-        **choices,
-    )
+        queue = get_queue(session, caller.project, queue_id)
+        rows = []
+        for turn in history(session, queue_id, reviewer=caller.name):
+            item = get_item(session, queue_id, turn.item_id)
+            row = get_interaction(session, caller.project, item.interaction_id)
+            labels = annotations_of_turn(session, turn.id or 0)
+            answered = asked(criteria_asked(queue, criteria), fields_of(labels))
+            rows.append({"turn": turn, "row": row, "asked": answered})
+    return page(request, "history.html", caller, queue=queue, rows=rows)
 
 
-def _item_words(
-    item: ReviewItem,
-    row: Interaction,
-    asked: Sequence[Asked],
-    *,
-    judged: Evaluation | None = None,
-    mine: Mapping[str, Annotation] | None = None,
-) -> dict[str, Any]:
-    first = next(iter((mine or {}).values()), None)
+def _mine(
+    session: Session, caller: Caller, queue_id: int, item_id: int
+) -> tuple[ReviewQueue, ReviewItem, ReviewTurn | None]:
+    queue = get_queue(session, caller.project, queue_id)
+    item = get_item(session, queue_id, item_id)
+    return queue, item, turn_of(session, item_id, reviewer=caller.name)
+
+
+def _around(session: Session, caller: Caller, queue: ReviewQueue, now: datetime) -> dict[str, Any]:
+    assert queue.id is not None
+    finished = history(session, queue.id, reviewer=caller.name)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return {
-        "item_id": item.id,
-        "application": row.application,
-        "prompt": row.prompt,
-        "sentences": sentences_of(row.response, judged),
-        "passages": passages_of(row.contexts, row.response, judged),
-        "asked": list(asked),
-        "comment": (first.comment if first is not None else None) or "",
-        "corrected": (first.corrected_response if first is not None else None) or row.response,
-        "key": secrets.token_hex(16),
+        "queue": queue,
+        "progress": progress_of(session, queue.id, reviewer=caller.name, now=now),
+        "last": finished[0] if finished else None,
+        "turns": finished,
+        "today": stored_since(session, caller.project, caller.name, midnight),
     }
 
 
-def _criteria(queue: ReviewQueue, criteria: Criteria) -> list[Criterion]:
-    return [criteria.by_name[name] for name in queue.criteria if name in criteria.by_name]
+def _feedback(session: Session, shown: dict[str, Any]) -> dict[str, Any]:
+    """How a calibration round went, once the reviewer has labelled all of it."""
+    queue, progress = shown["queue"], shown["progress"]
+    if queue.kind != "calibration" or progress.done < progress.total:
+        return {"results": {}}
+    results: dict[str, list[bool]] = {}
+    for turn in shown["turns"]:
+        item = get_item(session, turn.queue_id, turn.item_id)
+        right = feedback_on(item.gold or {}, annotations_of_turn(session, turn.id))
+        for name, agrees in right.items():
+            results.setdefault(name, []).append(agrees)
+    return {"results": results}
 
 
-def _asked(
-    asked_for: Sequence[Criterion],
-    mine: Mapping[str, Annotation],
-    evaluations: Sequence[Evaluation],
-) -> list[Asked]:
-    newest = {(row.criterion, row.evaluator): row for row in evaluations}
-    rows = []
-    for criterion in asked_for:
-        label = mine[criterion.name].final_label if criterion.name in mine else None
-        verdicts = (
-            shown_verdict(row, criterion, label)
-            for row in newest.values()
-            if row.criterion == criterion.name
-        )
-        rows.append(Asked(criterion, label, tuple(verdicts)))
-    return rows
+def _seen(session: Session, queue: ReviewQueue, turn: ReviewTurn, now: datetime) -> dict[str, Any]:
+    """The verdicts, which the turn remembers were seen; none in a queue that never reveals."""
+    if queue.reveal == "never":
+        return {}
+    turn.revealed_at = turn.revealed_at or now
+    session.add(turn)
+    item = session.get_one(ReviewItem, turn.item_id)
+    return evaluations_of(session, [item.interaction_id])
 
 
-def _complete(asked_for: Sequence[Criterion], form: Mapping[str, str]) -> dict[str, str]:
-    labels = all_posted(form, "label.")
-    missing = [one.title for one in asked_for if one.name not in labels]
-    if missing:
-        raise UnknownField(f"a label is missing for {', '.join(missing)}; go back and choose one")
-    return {one.name: labels[one.name] for one in asked_for}
-
-
-def _store(
+def _finished(
     session: Session,
-    caller: Caller,
-    queue: ReviewQueue,
     item: ReviewItem,
-    labels: Mapping[str, str],
-    form: Mapping[str, str],
-    *,
-    criteria: Criteria,
+    turn: ReviewTurn | None,
+    caller: Caller,
+    form: dict[str, str],
+    key: str,
     now: datetime,
-) -> None:
-    """Add an annotation per label; a label that was given before keeps its blind value."""
-    row = get_interaction(session, caller.project, item.interaction_id)
-    earlier = own_annotations(session, row.id, reviewer=caller.name, queue_id=queue.id)
-    corrected = form.get("corrected_response", "")
-    changed = corrected.strip() not in ("", row.response.replace("\r\n", "\n").strip())
-    for position, (criterion, label) in enumerate(labels.items()):
-        before = earlier.get(criterion)
-        comment = (form.get("comment") or None) if position == 0 else None
-        correction = corrected if changed and position == 0 else None
-        if before is not None and _says(before) == (label, comment, correction):
-            continue
-        one = Annotation(
-            project=caller.project,
-            interaction_id=row.id,
-            criterion=criterion,
-            reviewer=caller.name,
-            blind_label=before.blind_label if before is not None else label,
-            final_label=label,
-            stratum=item.stratum,
-            inclusion_probability=item.inclusion_probability,
-            guideline_version=criteria.digest,
-            queue_id=queue.id,
-            replaces_id=before.id if before is not None else None,
-            idempotency_key=f"{form.get('key')}.{item.id}.{criterion}",
-            seconds=_seconds(form.get("seconds")),
-            comment=comment,
-            corrected_response=correction,
-            created_at=now,
-        )
-        add_annotation(session, one, criteria=criteria)
+) -> ReviewTurn:
+    if turn is not None and turn.status == "stored":
+        turn.key = key
+        session.add(turn)
+        return turn
+    return finish_turn(
+        session,
+        item,
+        reviewer=caller.name,
+        status="stored",
+        key=key,
+        seconds=_seconds(form.get("seconds")),
+        now=now,
+    )
 
 
-def _says(row: Annotation) -> tuple[str, str | None, str | None]:
-    return row.final_label, row.comment, row.corrected_response
+def _then(
+    session: Session,
+    queue: ReviewQueue,
+    turn: ReviewTurn,
+    now: datetime,
+    *,
+    criteria: Any,
+    is_first: bool,
+) -> str:
+    """Where to go after storing: to the verdicts where the queue stops at them, else on."""
+    onward = f"/review/{queue.id}"
+    if not is_first or queue.reveal == "never" or turn.id is None:
+        return onward
+    item = session.get_one(ReviewItem, turn.item_id)
+    evaluations = _seen(session, queue, turn, now).get(item.interaction_id, [])
+    fields = fields_of(annotations_of_turn(session, turn.id))
+    differs = any(
+        one.differs for one in asked(criteria_asked(queue, criteria), fields, evaluations)
+    )
+    if queue.reveal == "always" or differs:
+        return f"{onward}/items/{turn.item_id}"
+    return f"{onward}?stored={turn.item_id}"
+
+
+def _answer(request: Request, address: str) -> Response:
+    if "application/json" in request.headers.get("accept", ""):
+        return JSONResponse({"next": address}, headers=dict(HEADERS))
+    return go_to(address)
+
+
+def _leave(
+    request: Request,
+    caller: Caller,
+    form: dict[str, str],
+    now: datetime,
+    queue_id: int,
+    item_id: int,
+    status: str,
+) -> Response:
+    with transaction(request.app.state.engine) as session:
+        _, item, turn = _mine(session, caller, queue_id, item_id)
+        if turn is None:
+            raise NotFound("you do not hold this item; open the queue to get one")
+        if turn.status == "held":
+            finish_turn(
+                session,
+                item,
+                reviewer=caller.name,
+                status=status,
+                reason=form["reason"],
+                seconds=_seconds(form.get("seconds")),
+                now=now,
+            )
+    return go_to(f"/review/{queue_id}")
+
+
+def _take_back(session: Session, turn: ReviewTurn, now: datetime) -> None:
+    assert turn.id is not None
+    reopen_turn(session, turn, fields_of(withdraw_turn(session, turn.id, now=now)), now=now)
 
 
 def _seconds(text: str | None) -> float | None:
@@ -331,12 +366,11 @@ def _seconds(text: str | None) -> float | None:
     return seconds if 0 <= seconds < 86_400 else None
 
 
-def _size(text: str) -> int:
+def _instant(text: str) -> datetime:
     try:
-        return int(text)
+        instant = datetime.fromisoformat(text)
     except ValueError:
-        raise UnknownField(f"the number of items must be a whole number, not {text!r}") from None
-
-
-def _may_create(caller: Caller) -> bool:
-    return caller.role in ("lead", "admin")
+        raise BadRequest("until must be the end of the lease that the page was given") from None
+    if instant.tzinfo is None:
+        raise BadRequest("until needs a time zone")
+    return instant

@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluators", "evaluators.training"),
     ("app.errors", "app.settings", "app.criteria"),
     ("app.judge", "app.quality", "app.workload"),
-    ("app.columns", "app.packing"),
+    ("app.columns", "app.packing", "app.review_tables"),
     ("app.tables",),
     ("app.database", "app.migrate", "app.migrations"),
     ("app.store",),
@@ -81,14 +81,17 @@ def test_a_module_imports_only_from_its_own_layer_or_below(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
-def test_the_app_knows_evaluators_only_by_their_protocol(path: Path) -> None:
+def test_the_app_knows_evaluators_only_by_their_protocol_and_the_sentences_they_read(
+    path: Path,
+) -> None:
     module = name_of(path)
     if not module.startswith(("app", "feedback_ui")):
         return
     if module in {"app.main", "app.__main__"} or module.startswith("app.commands"):
         return
     names = {n for n in imports_of(ast.parse(path.read_text())) if n.startswith("evaluators")}
-    assert all(name.startswith("evaluators.protocol") for name in names), names
+    plain = ("evaluators.protocol", "evaluators.sentences")
+    assert all(name.startswith(plain) for name in names), names
 
 
 def test_evaluators_know_nothing_of_the_app() -> None:

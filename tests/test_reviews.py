@@ -1,8 +1,11 @@
 """Review queues: a fair sample, one holder per item, nothing lost when a lease ends."""
 
-import threading
+import os
+import subprocess
+import sys
 from collections import Counter
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,36 +13,42 @@ from sqlalchemy import Engine
 from sqlmodel import select
 
 from app.criteria import Criteria
-from app.database import open_database, transaction
-from app.errors import Busy, Conflict, NotFound, UnknownField
+from app.database import transaction
+from app.errors import Conflict, NotFound, UnknownField
 from app.store.interactions import InteractionFilter
-from app.store.reviews import (
+from app.store.reviews import Plan, create_queue, get_item, get_queue, progress_of
+from app.store.turns import (
     LEASE,
-    claim_item,
-    create_queue,
-    finish_item,
-    get_item,
-    get_queue,
-    progress_of,
-    skip_item,
+    REPEAT_AFTER,
+    claim_turn,
+    finish_turn,
+    history,
+    keep_draft,
+    release_turn,
+    renew_turn,
+    reopen_turn,
     take_back_skipped,
+    turn_of,
 )
-from app.tables import ReviewItem, ReviewQueue
+from app.tables import ReviewItem, ReviewQueue, ReviewTurn
 from tests.builders import save, some_interactions
+
+CLAIMER = Path(__file__).with_name("claim_until_empty.py")
+MINUTE = timedelta(minutes=1)
 
 
 def a_queue(
     engine: Engine, criteria: Criteria, now: datetime, *, n: int = 4, **changes: Any
 ) -> ReviewQueue:
     save(engine, some_interactions(n))
+    plan = {name: changes.pop(name) for name in list(changes) if name in Plan.__slots__}
     fields: dict[str, Any] = {
         "project": "default",
         "name": "week 47",
         "filters": InteractionFilter(),
-        "size": n,
+        "plan": Plan(**{"size": n, "seed": 1, **plan}),
         "criteria": criteria,
         "created_by": "lea",
-        "seed": 1,
         "now": now,
         **changes,
     }
@@ -53,10 +62,24 @@ def items_of(engine: Engine, queue: ReviewQueue) -> list[ReviewItem]:
         return list(session.exec(query.order_by("position")))
 
 
-def claim(engine: Engine, queue: ReviewQueue, reviewer: str, now: datetime) -> ReviewItem | None:
+def claim(engine: Engine, queue: ReviewQueue, reviewer: str, now: datetime) -> ReviewTurn | None:
     assert queue.id is not None
     with transaction(engine) as session:
-        return claim_item(session, queue.id, reviewer=reviewer, now=now)
+        return claim_turn(session, queue.id, reviewer=reviewer, now=now)
+
+
+def claimed(engine: Engine, queue: ReviewQueue, reviewer: str, now: datetime) -> ReviewTurn:
+    turn = claim(engine, queue, reviewer, now)
+    assert turn is not None
+    return turn
+
+
+def finish(
+    engine: Engine, turn: ReviewTurn, now: datetime, *, status: str = "stored", **more: Any
+) -> ReviewTurn:
+    with transaction(engine) as session:
+        item = get_item(session, turn.queue_id, turn.item_id)
+        return finish_turn(session, item, reviewer=turn.reviewer, status=status, now=now, **more)
 
 
 def test_every_item_keeps_the_probability_it_was_drawn_with(
@@ -138,49 +161,127 @@ def test_a_reload_gives_the_same_item_and_others_get_another(
     engine: Engine, criteria: Criteria, now: datetime
 ) -> None:
     queue = a_queue(engine, criteria, now)
-    first = claim(engine, queue, "anna", now)
-    again = claim(engine, queue, "anna", now + timedelta(minutes=10))
-    other = claim(engine, queue, "ben", now)
-    assert first is not None
-    assert again is not None
-    assert other is not None
-    assert first.id == again.id != other.id
+    first, again = claimed(engine, queue, "anna", now), claimed(engine, queue, "anna", now + MINUTE)
+    other = claimed(engine, queue, "ben", now)
+    assert first.item_id == again.item_id != other.item_id
+    assert again.until_at == now + MINUTE + LEASE
 
 
-def test_a_lease_that_ended_frees_the_item_and_a_late_label_is_taken(
+def test_a_lease_ends_by_itself_is_renewed_and_given_back(
     engine: Engine, criteria: Criteria, now: datetime
 ) -> None:
     queue = a_queue(engine, criteria, now, n=1)
-    item = claim(engine, queue, "anna", now)
-    assert item is not None
-    assert claim(engine, queue, "ben", now) is None
-    late = now + LEASE
-    assert claim(engine, queue, "ben", late) is not None
+    turn = claimed(engine, queue, "anna", now)
+    assert claim(engine, queue, "ben", now + LEASE - MINUTE) is None
     with transaction(engine) as session:
-        finish_item(session, get_item(session, item.queue_id, item.id or 0), now=late)
-    assert claim(engine, queue, "ben", late) is None
-    assert items_of(engine, queue)[0].done_at == late
+        stored = session.get_one(ReviewTurn, turn.id)
+        assert renew_turn(session, stored, now=now + LEASE - MINUTE)
+    assert claim(engine, queue, "ben", now + LEASE + MINUTE) is None
+    with transaction(engine) as session:
+        stored = session.get_one(ReviewTurn, turn.id)
+        release_turn(session, stored, until_at=turn.until_at, now=now)
+        assert stored.until_at == now + 2 * LEASE - MINUTE
+        release_turn(session, stored, until_at=stored.until_at, now=now)
+    assert claimed(engine, queue, "ben", now).item_id == turn.item_id
+    with transaction(engine) as session:
+        assert not renew_turn(session, session.get_one(ReviewTurn, turn.id), now=now + MINUTE)
 
 
-def test_a_skipped_item_goes_to_others_and_comes_back_on_request(
+def test_a_late_label_is_kept_and_flagged_only_where_it_is_one_too_many(
+    engine: Engine, criteria: Criteria, now: datetime
+) -> None:
+    queue = a_queue(engine, criteria, now, n=2)
+    first, second = claimed(engine, queue, "anna", now), claimed(engine, queue, "ben", now)
+    late = now + LEASE + MINUTE
+    assert not finish(engine, second, late).is_extra
+    taken = claimed(engine, queue, "ben", late)
+    assert taken.item_id == first.item_id
+    assert not finish(engine, taken, late).is_extra
+    assert finish(engine, first, late).is_extra
+    statuses = Counter((turn.item_id, turn.status) for turn in turns_of(engine))
+    assert statuses[first.item_id, "stored"] == 2
+
+
+def turns_of(engine: Engine) -> list[ReviewTurn]:
+    with transaction(engine) as session:
+        return list(session.exec(select(ReviewTurn)))
+
+
+def test_overlapping_items_go_to_two_reviewers_and_to_nobody_twice(
+    engine: Engine, criteria: Criteria, now: datetime
+) -> None:
+    queue = a_queue(engine, criteria, now, n=20, overlap_rate=0.25)
+    assert Counter(item.need for item in items_of(engine, queue)) == {1: 15, 2: 5}
+    seen: dict[str, list[int]] = {"anna": [], "ben": [], "carla": []}
+    waiting = list(seen)
+    while waiting:
+        reviewer = waiting.pop(0)
+        turn = claim(engine, queue, reviewer, now)
+        if turn is not None:
+            finish(engine, turn, now)
+            seen[reviewer].append(turn.item_id)
+            waiting.append(reviewer)
+    assert all(len(items) == len(set(items)) for items in seen.values())
+    labels = Counter(item for items in seen.values() for item in items)
+    assert {item.id: item.need for item in items_of(engine, queue)} == labels
+
+
+def test_an_item_to_be_repeated_comes_back_a_week_later_to_who_labelled_it(
+    engine: Engine, criteria: Criteria, now: datetime
+) -> None:
+    queue = a_queue(engine, criteria, now, n=1, repeat_rate=1.0)
+    finish(engine, claimed(engine, queue, "anna", now), now)
+    assert claim(engine, queue, "anna", now + REPEAT_AFTER - MINUTE) is None
+    later = now + REPEAT_AFTER
+    assert claim(engine, queue, "ben", later) is None
+    again = claimed(engine, queue, "anna", later)
+    assert again.occasion == 2
+    finish(engine, again, later)
+    assert claim(engine, queue, "anna", later + REPEAT_AFTER) is None
+
+
+def test_what_i_skip_goes_to_others_until_i_take_it_back(
     engine: Engine, criteria: Criteria, now: datetime
 ) -> None:
     queue = a_queue(engine, criteria, now, n=1)
-    item = claim(engine, queue, "anna", now)
-    assert item is not None
-    with transaction(engine) as session:
-        stored = get_item(session, item.queue_id, item.id or 0)
-        skip_item(session, stored, reviewer="ben")
-        assert stored.lease_until_at is not None
-        skip_item(session, stored, reviewer="anna")
-        assert progress_of(session, item.queue_id, reviewer="anna", now=now).skipped == 1
+    assert queue.id is not None
+    finish(engine, claimed(engine, queue, "anna", now), now, status="skipped", reason="x")
     assert claim(engine, queue, "anna", now) is None
     with transaction(engine) as session:
-        take_back_skipped(session, item.queue_id, reviewer="anna")
+        assert progress_of(session, queue.id, reviewer="anna", now=now).skipped == 1
+        take_back_skipped(session, queue.id, reviewer="anna")
     assert claim(engine, queue, "anna", now) is not None
+
+
+def test_a_question_to_the_lead_takes_the_item_out_of_the_queue(
+    engine: Engine, criteria: Criteria, now: datetime
+) -> None:
+    queue = a_queue(engine, criteria, now, n=1, need=3)
+    finish(engine, claimed(engine, queue, "anna", now), now, status="asked", reason="privacy")
+    assert claim(engine, queue, "ben", now) is None
+    assert items_of(engine, queue)[0].done_at == now
+
+
+def test_what_is_taken_back_opens_again_with_its_answers_before_anything_else(
+    engine: Engine, criteria: Criteria, now: datetime
+) -> None:
+    queue = a_queue(engine, criteria, now, n=3)
+    first = claimed(engine, queue, "anna", now)
+    finish(engine, first, now)
+    held = claimed(engine, queue, "anna", now)
     with transaction(engine) as session:
-        skip_item(session, get_item(session, item.queue_id, item.id or 0), reviewer="anna")
-    assert claim(engine, queue, "ben", now) is not None
+        keep_draft(session, session.get_one(ReviewTurn, held.id), {"comment": "half"})
+        reopen_turn(
+            session, session.get_one(ReviewTurn, first.id), {"comment": "hm"}, now=now + MINUTE
+        )
+    assert items_of(engine, queue)[0].done_at is None
+    again = claimed(engine, queue, "anna", now + MINUTE)
+    assert (again.item_id, again.draft) == (first.item_id, {"comment": "hm"})
+    finish(engine, again, now + MINUTE)
+    assert claimed(engine, queue, "anna", now + MINUTE).draft == {"comment": "half"}
+    with transaction(engine) as session:
+        assert queue.id is not None
+        assert [one.id for one in history(session, queue.id, reviewer="anna")] == [first.id]
 
 
 def test_progress_says_why_nothing_is_free(
@@ -188,47 +289,26 @@ def test_progress_says_why_nothing_is_free(
 ) -> None:
     queue = a_queue(engine, criteria, now, n=3)
     assert queue.id is not None
-    mine = claim(engine, queue, "anna", now)
+    mine = claimed(engine, queue, "anna", now)
     claim(engine, queue, "ben", now)
-    assert mine is not None
+    finish(engine, mine, now)
     with transaction(engine) as session:
-        finish_item(session, get_item(session, queue.id, mine.id or 0), now=now)
         progress = progress_of(session, queue.id, reviewer="anna", now=now)
+        assert turn_of(session, mine.item_id, reviewer="ben") is None
     assert (progress.total, progress.done, progress.held, progress.skipped) == (3, 1, 1, 0)
     assert progress.next_free_at == now + LEASE
 
 
-def test_many_reviewers_at_once_never_hold_or_label_the_same_item(
+def test_eight_processes_never_give_an_item_to_more_than_it_needs_or_to_anybody_twice(
     engine: Engine, database_url: str, criteria: Criteria, now: datetime
 ) -> None:
-    queue = a_queue(engine, criteria, now, n=60)
-    held: list[tuple[str, int]] = []
-    workers = [
-        threading.Thread(target=label_all, args=(database_url, queue.id, f"r{index}", now, held))
-        for index in range(6)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert Counter(item for _, item in held).most_common(1)[0][1] == 1
-    assert len(held) == 60
-    assert all(item.done_at is not None for item in items_of(engine, queue))
-
-
-def label_all(
-    url: str, queue_id: int, reviewer: str, now: datetime, held: list[tuple[str, int]]
-) -> None:
-    engine = open_database(url)
-    while True:
-        try:
-            with transaction(engine) as session:
-                item = claim_item(session, queue_id, reviewer=reviewer, now=now)
-            if item is None:
-                break
-            held.append((reviewer, item.id or 0))
-            with transaction(engine) as session:
-                finish_item(session, get_item(session, queue_id, item.id or 0), now=now)
-        except Busy:
-            continue
-    engine.dispose()
+    size = int(os.environ.get("TOUCHSTONE_TEST_CLAIMS", "40"))
+    queue = a_queue(engine, criteria, now, n=size, overlap_rate=0.2)
+    command = [sys.executable, str(CLAIMER), database_url, str(queue.id)]
+    claimers = [subprocess.Popen([*command, f"reviewer {n}"]) for n in range(8)]
+    assert [one.wait() for one in claimers] == [0] * 8
+    turns = turns_of(engine)
+    assert all(turn.status == "stored" and not turn.is_extra for turn in turns)
+    labels = Counter(turn.item_id for turn in turns)
+    assert labels == {item.id: item.need for item in items_of(engine, queue)}
+    assert len({(turn.item_id, turn.reviewer) for turn in turns}) == len(turns)

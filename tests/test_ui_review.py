@@ -22,6 +22,7 @@ GOOD = {
     "label.toxicity": "none",
     "label.bias": "none",
 }
+UNGROUNDED = {"label.groundedness": "ungrounded", "mark.0-34": "unsupported"}
 
 
 @pytest.fixture
@@ -64,13 +65,13 @@ def test_a_blind_page_holds_no_score_label_or_model_name(
     client: TestClient, queue: str, engine: Engine
 ) -> None:
     first = item_in(client.get(queue).text)
-    label(client, first, **{"label.groundedness": "ungrounded"})
+    label(client, first, **UNGROUNDED)
     html = client.get(queue).text
     assert 'data-desk="blind"' in html
     body = html.split("<main", 1)[1]
     for secret in ("0.1", "0.9", "words@", "-words", "secret-model-7", "secret-release", "mark>"):
         assert secret not in body, secret
-    for word in ("Evaluator", 'class="tag', "random", "Differs", " checked"):
+    for word in ("Evaluator:", 'class="tag n', "random", "Differs", " checked", "agrees"):
         assert word not in body, word
     assert 'class="ev' not in body
 
@@ -107,7 +108,7 @@ def test_an_item_that_no_evaluator_disputes_leads_straight_to_the_next(
     client: TestClient, queue: str
 ) -> None:
     item = item_in(client.get(queue).text)
-    then = label(client, item, **{"label.groundedness": "ungrounded"})
+    then = label(client, item, **UNGROUNDED)
     assert then == f"{queue}?stored={item.rsplit('/', 1)[1]}"
     page = client.get(then).text
     assert item_in(page) != item
@@ -126,7 +127,7 @@ def test_a_change_after_the_reveal_keeps_the_blind_label(
 ) -> None:
     item = item_in(client.get(queue).text)
     label(client, item)
-    label(client, item, key="k2", **{"label.groundedness": "ungrounded"})
+    label(client, item, key="k2", **UNGROUNDED)
     rows = [row for row in annotations(engine) if row.criterion == "groundedness"]
     assert [(row.blind_label, row.final_label) for row in rows] == [
         ("grounded", "grounded"),
@@ -172,7 +173,8 @@ def test_a_missing_or_unknown_label_stores_nothing(
 
 def test_skipping_leads_on_and_an_empty_queue_says_why(client: TestClient, queue: str) -> None:
     item = item_in(client.get(queue).text)
-    client.post(f"{item}/skip")
+    assert client.post(f"{item}/skip").status_code == 422
+    client.post(f"{item}/skip", data={"reason": "Not my field"})
     for number in range(2):
         label(client, item_in(client.get(queue).text), key=f"k{number}")
     page = client.get(queue).text
@@ -196,3 +198,118 @@ def test_a_sample_that_cannot_be_drawn_says_why(client: TestClient, queue: str) 
         answer = client.post("/review", data={"application": "missing", **form})
         assert answer.status_code in (409, 422)
         assert 'role="alert"' in answer.text
+
+
+def test_a_failing_label_needs_a_marked_sentence(
+    client: TestClient, queue: str, engine: Engine
+) -> None:
+    item = item_in(client.get(queue).text)
+    failing = {**GOOD, "label.groundedness": "partly", "key": "k"}
+    answer = client.post(item, data=failing)
+    assert answer.status_code == 422
+    assert "mark at least one sentence" in answer.text
+    outside = {**failing, "mark.0-999": "unsupported"}
+    assert client.post(item, data=outside).status_code == 422
+    label(client, item, **{**UNGROUNDED, "mark.35-46": "no_claim"})
+    (row,) = [row for row in annotations(engine) if row.criterion == "groundedness"]
+    assert row.details["marks"] == [
+        {"start": 0, "end": 34, "mark": "unsupported"},
+        {"start": 35, "end": 46, "mark": "no_claim"},
+    ]
+
+
+def test_groups_and_the_size_of_a_correction_are_kept(
+    client: TestClient, queue: str, engine: Engine
+) -> None:
+    item = item_in(client.get(queue).text)
+    said = {"label.bias": "clear", "group.bias.age": "1", "group.bias.religion": "1"}
+    label(client, item, corrected_response="We open at ten. Come early.", **said)
+    rows = {row.criterion: row for row in annotations(engine)}
+    assert rows["bias"].details == {"groups": ["religion", "age"]}
+    assert rows["groundedness"].details == {"words_out": 4, "words_in": 1}
+
+
+def test_a_draft_is_found_again_and_a_foreign_field_is_not_kept(
+    client: TestClient, queue: str
+) -> None:
+    item = item_in(client.get(queue).text)
+    form = {"label.bias": "clear", "comment": "half a thought", "key": "k", "project": "other"}
+    assert client.post(f"{item}/draft", data=form).status_code == 204
+    html = client.get(queue).text
+    assert "half a thought</textarea>" in html
+    assert html.count(" checked") == 1
+
+
+def test_undo_takes_the_last_label_back_and_opens_the_item_with_its_answers(
+    client: TestClient, queue: str, engine: Engine
+) -> None:
+    item = item_in(client.get(queue).text)
+    label(client, item, comment="first thought")
+    second = item_in(client.get(queue).text)
+    assert second != item
+    client.post(f"{queue}/undo")
+    html = client.get(queue).text
+    assert item_in(html) == item
+    assert html.count(" checked") == 5
+    assert "first thought" in html
+    assert "Evaluator:" not in html
+    label(client, item, key="k2", **UNGROUNDED)
+    rows = [row for row in annotations(engine) if row.criterion == "groundedness"]
+    assert [(row.is_withdrawn, row.blind_label, row.final_label) for row in rows] == [
+        (False, "grounded", "grounded"),
+        (True, "grounded", "grounded"),
+        (False, "grounded", "ungrounded"),
+    ]
+    assert [row.replaces_id for row in rows[1:]] == [row.id for row in rows[:2]]
+    assert label(client, item, key="k") == queue
+    assert len(client.get(f"{queue}/history").text.split("/withdraw")) == 2
+
+
+def test_a_queue_that_never_reveals_takes_a_second_thought_as_blind(
+    client: TestClient, queue: str, engine: Engine
+) -> None:
+    form = {"name": "quiet", "size": "1", "reveal": "never"}
+    quiet = client.post("/review", data=form, follow_redirects=False).headers["location"]
+    item = item_in(client.get(quiet).text)
+    assert label(client, item) == quiet
+    assert "Evaluator:" not in client.get(item).text
+    client.post(f"{quiet}/undo")
+    label(client, item, key="k2", **UNGROUNDED)
+    rows = [row for row in annotations(engine) if row.criterion == "groundedness"]
+    assert rows[-1].blind_label == "ungrounded"
+
+
+def test_a_lease_is_renewed_and_given_back_by_its_page(client: TestClient, queue: str) -> None:
+    html = client.get(queue).text
+    item = item_in(html)
+    until = client.post(f"{item}/lease").json()["until"]
+    assert until > re.findall(r'data-until="([^"]+)"', html)[0]
+    assert client.post(f"{item}/release", data={"until": "soon"}).status_code == 400
+    assert client.post(f"{item}/release", data={"until": until}).status_code == 204
+    assert item_in(client.get(queue).text) == item
+
+
+def test_a_question_leaves_the_item_to_the_lead(client: TestClient, queue: str) -> None:
+    item = item_in(client.get(queue).text)
+    assert client.post(f"{item}/ask", data={"reason": "whatever"}).status_code == 422
+    client.post(f"{item}/ask", data={"reason": "privacy"})
+    assert item_in(client.get(queue).text) != item
+
+
+def test_hostile_text_is_text_in_every_field(
+    client: TestClient, engine: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    bad = "<script>alert(1)</script>![x](http://evil.example/x.png)<img src=x onerror=alert(1)>"
+    row = an_interaction(prompt=bad, response=bad, contexts=[bad], application=bad, model=bad)
+    save(engine, [row])
+    score_all(engine, criteria, settings)
+    form = {"name": bad[:90], "size": "1"}
+    queue = client.post("/review", data=form, follow_redirects=False).headers["location"]
+    item = item_in(client.get(queue).text)
+    client.post(f"{item}/draft", data={"comment": f"</textarea>{bad}", "label.bias": bad})
+    pages = [client.get(queue).text, client.get("/review").text, client.get("/interactions").text]
+    label(client, item, comment=f"</textarea>{bad}")
+    pages += [client.get(one).text for one in (item, f"{queue}/history", f"/interactions/{row.id}")]
+    for html in pages:
+        assert "<script>alert" not in html
+        assert "<img" not in html

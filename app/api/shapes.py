@@ -199,6 +199,11 @@ class AnnotationShape(Shape):
     idempotency_key: str
     seconds: float | None
     created_at: datetime
+    turn_id: int | None
+    occasion: int
+    is_extra: bool
+    is_withdrawn: bool
+    details: dict[str, Any]
 
 
 class AnnotationList(Shape):

@@ -12,6 +12,7 @@ from app.criteria import Criteria
 from app.reports.tallies import Scope, Tallies
 from app.reports.weeks import week_bounds
 from app.statistics.corrected_rate import Labelled
+from app.store.gold import CALIBRATION
 from app.tables import Annotation, Evaluation, Interaction
 
 IDS_PER_QUERY = 500
@@ -54,6 +55,7 @@ def read_labels(
         select(Annotation, Interaction)
         .join(Interaction, col(Interaction.id) == col(Annotation.interaction_id))
         .where(*scope.holds(), col(Annotation.blind_label).is_not(None))
+        .where(col(Annotation.occasion) == 1, col(Annotation.stratum).is_distinct_from(CALIBRATION))
         .order_by(col(Annotation.id))
     )
     current = {(one.interaction_id, one.criterion, one.reviewer): (one, at) for one, at in rows}
@@ -61,7 +63,7 @@ def read_labels(
     ends = [week_bounds(week, scope.time_zone)[1] for week in tallies.weeks]
     found = []
     for annotation, interaction in current.values():
-        fails = _fails(criteria, annotation)
+        fails = None if annotation.is_withdrawn else _fails(criteria, annotation)
         week = _week_of(interaction.started_at, ends)
         if fails is not None and _is_comparable(tallies, annotation.criterion, week):
             verdict = verdicts.get((annotation.interaction_id, annotation.criterion))

@@ -1,6 +1,7 @@
 """Annotations: what reviewers say. Rows are only ever added; a correction replaces a row."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from sqlmodel import Session, col, select
 
@@ -31,17 +32,24 @@ def add_annotation(session: Session, annotation: Annotation, *, criteria: Criter
 
 
 def annotations_of(session: Session, interaction_ids: Sequence[str]) -> dict[str, list[Annotation]]:
-    """The annotations of each interaction that no later one replaces, oldest first."""
+    """The annotations of each interaction that stand, oldest first: not replaced, not withdrawn."""
     found: dict[str, list[Annotation]] = {}
     for start in range(0, len(interaction_ids), IDS_PER_QUERY):
         wanted = interaction_ids[start : start + IDS_PER_QUERY]
         query = select(Annotation).where(col(Annotation.interaction_id).in_(wanted))
-        rows = list(session.exec(query.order_by(col(Annotation.id))))
-        replaced = {row.replaces_id for row in rows}
-        for row in rows:
-            if row.id not in replaced:
-                found.setdefault(row.interaction_id, []).append(row)
+        for row in _standing(session.exec(query.order_by(col(Annotation.id)))):
+            found.setdefault(row.interaction_id, []).append(row)
     return found
+
+
+def current_rows(
+    session: Session, project: str, *, queue_id: int | None = None
+) -> list[Annotation]:
+    """All annotations of a project, or of one of its queues, that stand, oldest first."""
+    query = select(Annotation).where(Annotation.project == project)
+    if queue_id is not None:
+        query = query.where(Annotation.queue_id == queue_id)
+    return _standing(session.exec(query.order_by(col(Annotation.id))))
 
 
 def own_annotations(
@@ -54,6 +62,38 @@ def own_annotations(
         for row in rows
         if row.reviewer == reviewer and queue_id in (None, row.queue_id)
     }
+
+
+def annotations_of_turn(
+    session: Session, turn_id: int, *, withdrawn: bool = False
+) -> dict[str, Annotation]:
+    """What was said in a turn per criterion, newest; with `withdrawn` also what was taken back."""
+    query = select(Annotation).where(Annotation.turn_id == turn_id).order_by(col(Annotation.id))
+    newest = {row.criterion: row for row in session.exec(query)}
+    return {name: row for name, row in newest.items() if withdrawn or not row.is_withdrawn}
+
+
+def withdraw_turn(session: Session, turn_id: int, *, now: datetime) -> dict[str, Annotation]:
+    """What stood of a turn, which is taken back by a row of its own per criterion."""
+    taken = annotations_of_turn(session, turn_id)
+    for row in taken.values():
+        kept = row.model_dump(exclude={"id", "idempotency_key", "replaces_id", "created_at"})
+        session.add(
+            Annotation(
+                **{**kept, "is_withdrawn": True},
+                replaces_id=row.id,
+                idempotency_key=f"withdraw.{row.id}",
+                created_at=now,
+            )
+        )
+    session.flush()
+    return taken
+
+
+def _standing(rows: Iterable[Annotation]) -> list[Annotation]:
+    found = list(rows)
+    replaced = {row.replaces_id for row in found}
+    return [row for row in found if row.id not in replaced and not row.is_withdrawn]
 
 
 def _check(session: Session, annotation: Annotation, criteria: Criteria) -> None:

@@ -1,31 +1,50 @@
-"""Review queues: a random sample of interactions, of which each reviewer holds one at a time.
+"""Review queues: samples of interactions, drawn so that an estimate can be weighted back.
 
-The inclusion probability is fixed when the sample is drawn and stored with every item, so that an
-estimate from the labels can be weighted back to all interactions that were eligible.
-
-An item is free, held (a reviewer and a time until which), skipped (a reviewer, no time: it goes to
-others) or done. A label that comes after its lease has ended is taken: lost work is worse than one
-label too many.
+The inclusion probability is fixed when the sample is drawn and stored with every item. Which items
+two reviewers are asked, and which the same reviewer is asked again, is drawn at random then, too.
 """
 
 import random
-from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, func, or_
+from sqlalchemy import and_, case, exists, func
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from app.criteria import Criteria
-from app.database import is_sqlite
 from app.errors import Conflict, NotFound, UnknownField
-from app.store.interactions import InteractionFilter, matching
-from app.tables import Interaction, ReviewItem, ReviewQueue
+from app.statistics.sampling import Drawn, stratified_sample
+from app.store.gold import CALIBRATION, gold_labels
+from app.store.interactions import InteractionFilter
+from app.store.strata import strata_of
+from app.tables import ReviewItem, ReviewQueue, ReviewTurn
 
-LEASE = timedelta(minutes=15)
 LARGEST_SAMPLE = 10_000
+LEAST_GOLD = 20
+REVEALS = ("differs", "always", "never")
+OVERLAP_NEED = 2
+EVERYBODY = 0
+"""The need of an item that every reviewer is asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How to draw a sample and how often to ask."""
+
+    size: int
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """The parts that go to strata beyond the random part; empty for a simple random sample."""
+    need: int = 1
+    """How many reviewers label an ordinary item."""
+    overlap_rate: float = 0.0
+    """The part of the items that at least two reviewers label."""
+    repeat_rate: float = 0.0
+    """The part of the items that a reviewer labels again a week later."""
+    reveal: str = "differs"
+    seed: int = 0
 
 
 class Progress(NamedTuple):
@@ -36,7 +55,7 @@ class Progress(NamedTuple):
     held: int
     skipped: int
     next_free_at: datetime | None
-    """When the first lease of an item that is held ends."""
+    """When the first lease of an item that others hold ends."""
 
 
 def create_queue(
@@ -45,36 +64,79 @@ def create_queue(
     project: str,
     name: str,
     filters: InteractionFilter,
-    size: int,
+    plan: Plan,
     criteria: Criteria,
     criterion_names: Sequence[str] = (),
+    created_by: str,
+    now: datetime,
+) -> ReviewQueue:
+    """A queue with a sample of at most `plan.size` interactions that pass the filters.
+
+    `criterion_names` are the questions reviewers are asked; none means all.
+    """
+    _check_queue(session, project, name, plan)
+    names = [criteria.get(one).name for one in criterion_names or criteria.by_name]
+    strata = strata_of(session, project, filters, names)
+    if not plan.shares:
+        strata = {"random": [one for members in strata.values() for one in members]}
+    eligible = sum(map(len, strata.values()))
+    if not eligible:
+        raise UnknownField("no interaction passes these filters; widen them")
+    generator = random.Random(plan.seed)
+    drawn = stratified_sample(strata, plan.size, plan.shares, generator)
+    settings = {"filter": _plain(filters), "eligible": eligible, "plan": _plan_json(plan)}
+    queue = _add_queue(
+        session, project, name, names, settings, created_by=created_by, now=now, reveal=plan.reveal
+    )
+    session.add_all(_items(queue, drawn, plan, generator))
+    session.flush()
+    return queue
+
+
+def create_calibration(
+    session: Session,
+    *,
+    project: str,
+    name: str,
+    size: int,
+    criteria: Criteria,
     created_by: str,
     seed: int,
     now: datetime,
 ) -> ReviewQueue:
-    """A queue with a simple random sample of at most `size` interactions that pass the filters.
-
-    `criterion_names` are the questions reviewers are asked; none means all.
-    """
-    _check_queue(session, project, name, size)
-    names = [criteria.get(one).name for one in criterion_names or criteria.by_name]
-    eligible = _eligible_ids(session, project, filters)
-    if not eligible:
-        raise UnknownField("no interaction passes these filters; widen them")
-    size = min(size, len(eligible))
-    queue = ReviewQueue(
-        project=project,
-        name=name.strip(),
-        criteria=names,
-        filters={"filter": _plain(filters), "eligible": len(eligible), "seed": seed},
+    """A round of items whose labels are known, for every reviewer to measure themselves by."""
+    _check_queue(session, project, name, Plan(size=size))
+    known = gold_labels(session, project, criteria)
+    if len(known) < LEAST_GOLD:
+        raise UnknownField(
+            f"a calibration round needs {LEAST_GOLD} items on which two reviewers agree or a lead "
+            f"has decided; there are {len(known)} so far"
+        )
+    chosen = random.Random(seed).sample(sorted(known), min(max(size, LEAST_GOLD), len(known)))
+    names = [one for one in criteria.by_name if any(one in known[item] for item in chosen)]
+    queue = _add_queue(
+        session,
+        project,
+        name,
+        names,
+        {"filter": {}, "eligible": len(known)},
         created_by=created_by,
-        created_at=now,
+        now=now,
+        kind="calibration",
+        reveal="never",
     )
-    session.add(queue)
-    session.flush()
     assert queue.id is not None
-    sample = random.Random(seed).sample(eligible, size)
-    session.add_all(_items(queue.id, sample, size / len(eligible)))
+    for position, interaction_id in enumerate(chosen):
+        item = ReviewItem(
+            queue_id=queue.id,
+            interaction_id=interaction_id,
+            position=position,
+            stratum=CALIBRATION,
+            inclusion_probability=1.0,
+            need=EVERYBODY,
+            gold=known[interaction_id],
+        )
+        session.add(item)
     session.flush()
     return queue
 
@@ -101,109 +163,97 @@ def get_item(session: Session, queue_id: int, item_id: int) -> ReviewItem:
     return item
 
 
-def claim_item(
-    session: Session, queue_id: int, *, reviewer: str, now: datetime
-) -> ReviewItem | None:
-    """The item this reviewer holds, else the next free one, held from now on; None when none is.
-
-    Nobody else gets the item while the lease lasts, and nobody gets one they have skipped.
-    """
-    mine = and_(col(ReviewItem.lease_reviewer) == reviewer, col(ReviewItem.lease_until_at) > now)
-    held_first = case((mine, 0), else_=1)
-    query = (
-        select(ReviewItem)
-        .where(ReviewItem.queue_id == queue_id, col(ReviewItem.done_at).is_(None))
-        .where(or_(mine, _free_for(reviewer, now)))
-        .order_by(held_first, col(ReviewItem.position))
-        .limit(1)
-        .with_for_update(skip_locked=not is_sqlite(session))
-    )
-    item = session.exec(query).first()
-    if item is not None:
-        item.lease_reviewer, item.lease_until_at = reviewer, now + LEASE
-        session.add(item)
-        session.flush()
-    return item
-
-
-def finish_item(session: Session, item: ReviewItem, *, now: datetime) -> None:
-    """Mark the item as labelled, whoever holds it; the first time counts."""
-    item.done_at = item.done_at or now
-    item.lease_reviewer = item.lease_until_at = None
-    session.add(item)
-    session.flush()
-
-
-def skip_item(session: Session, item: ReviewItem, *, reviewer: str) -> None:
-    """Give the item to others; without effect when it is done or someone else's."""
-    if item.done_at is None and item.lease_reviewer == reviewer:
-        item.lease_until_at = None
-        session.add(item)
-        session.flush()
-
-
-def take_back_skipped(session: Session, queue_id: int, *, reviewer: str) -> None:
-    """Make the items that this reviewer skipped free for everybody again."""
-    skipped = select(ReviewItem).where(
-        ReviewItem.queue_id == queue_id,
-        ReviewItem.lease_reviewer == reviewer,
-        col(ReviewItem.lease_until_at).is_(None),
-    )
-    for item in session.exec(skipped.with_for_update(skip_locked=not is_sqlite(session))):
-        item.lease_reviewer = None
-        session.add(item)
-    session.flush()
-
-
 def progress_of(session: Session, queue_id: int, *, reviewer: str, now: datetime) -> Progress:
-    """Where the items of a queue are; `held` counts others', `skipped` this reviewer's own."""
-    open_ = col(ReviewItem.done_at).is_(None)
-    others = and_(
-        open_, col(ReviewItem.lease_until_at) > now, col(ReviewItem.lease_reviewer) != reviewer
-    )
-    skipped = and_(
-        open_,
-        col(ReviewItem.lease_reviewer) == reviewer,
-        col(ReviewItem.lease_until_at).is_(None),
+    """Where the items of a queue are; `held` counts others', `skipped` this reviewer's own.
+
+    In a calibration round `done` counts what this reviewer has labelled.
+    """
+    turns = (col(ReviewTurn.item_id) == col(ReviewItem.id), col(ReviewTurn.occasion) == 1)
+    mine = col(ReviewTurn.reviewer) == reviewer
+    my_stored = exists().where(*turns, mine, col(ReviewTurn.status) == "stored")
+    my_skipped = exists().where(*turns, mine, col(ReviewTurn.status) == "skipped")
+    held = and_(~mine, col(ReviewTurn.status) == "held", col(ReviewTurn.until_at) > now)
+    open_ = and_(col(ReviewItem.done_at).is_(None), ~my_stored)
+    is_done = case(
+        (col(ReviewItem.need) == EVERYBODY, case((my_stored, 1))),
+        else_=case((col(ReviewItem.done_at).is_not(None), 1)),
     )
     query = select_columns(
         func.count(),
-        func.count(col(ReviewItem.done_at)),
-        func.count(case((others, 1))),
-        func.count(case((skipped, 1))),
-        func.min(case((others, col(ReviewItem.lease_until_at)))),
+        func.count(is_done),
+        func.count(case((and_(open_, exists().where(*turns, held)), 1))),
+        func.count(case((and_(open_, my_skipped), 1))),
     )
-    row = session.execute(query.where(col(ReviewItem.queue_id) == queue_id)).one()
-    return Progress(*row)
-
-
-def _free_for(reviewer: str, now: datetime) -> ColumnElement[bool]:
-    never_held = col(ReviewItem.lease_reviewer).is_(None)
-    expired = col(ReviewItem.lease_until_at) <= now
-    skipped = and_(
-        col(ReviewItem.lease_until_at).is_(None), col(ReviewItem.lease_reviewer) != reviewer
+    counts = session.execute(query.where(col(ReviewItem.queue_id) == queue_id)).one()
+    until = select_columns(func.min(ReviewTurn.until_at)).join(
+        ReviewItem, col(ReviewItem.id) == col(ReviewTurn.item_id)
     )
-    return or_(never_held, expired, skipped)
+    until = until.where(
+        col(ReviewTurn.queue_id) == queue_id, held, col(ReviewItem.done_at).is_(None)
+    )
+    total, done, others, skipped = counts
+    return Progress(total, done, others, skipped, session.execute(until).scalar())
 
 
-def _items(queue_id: int, sample: Sequence[str], probability: float) -> list[ReviewItem]:
+def _add_queue(
+    session: Session,
+    project: str,
+    name: str,
+    names: Sequence[str],
+    settings: Mapping[str, object],
+    *,
+    created_by: str,
+    now: datetime,
+    reveal: str,
+    kind: str = "review",
+) -> ReviewQueue:
+    queue = ReviewQueue(
+        project=project,
+        name=name.strip(),
+        criteria=list(names),
+        filters=dict(settings),
+        kind=kind,
+        reveal=reveal,
+        created_by=created_by,
+        created_at=now,
+    )
+    session.add(queue)
+    session.flush()
+    return queue
+
+
+def _items(
+    queue: ReviewQueue, drawn: Sequence[Drawn], plan: Plan, generator: random.Random
+) -> list[ReviewItem]:
+    assert queue.id is not None
+    places = range(len(drawn))
+    twice = set(generator.sample(places, round(plan.overlap_rate * len(drawn))))
+    again = set(generator.sample(places, round(plan.repeat_rate * len(drawn))))
     return [
         ReviewItem(
-            queue_id=queue_id,
-            interaction_id=interaction_id,
+            queue_id=queue.id,
+            interaction_id=one.member,
             position=position,
-            stratum="random",
-            inclusion_probability=probability,
+            stratum=one.stratum,
+            inclusion_probability=one.inclusion_probability,
+            need=max(plan.need, OVERLAP_NEED if position in twice else 1),
+            repeats=position in again,
         )
-        for position, interaction_id in enumerate(sample)
+        for position, one in enumerate(drawn)
     ]
 
 
-def _check_queue(session: Session, project: str, name: str, size: int) -> None:
+def _check_queue(session: Session, project: str, name: str, plan: Plan) -> None:
     if not 0 < len(name.strip()) <= 100:
         raise UnknownField("a queue's name needs 1 to 100 characters")
-    if not 0 < size <= LARGEST_SAMPLE:
-        raise UnknownField(f"a queue holds 1 to {LARGEST_SAMPLE} items, not {size}")
+    if not 0 < plan.size <= LARGEST_SAMPLE:
+        raise UnknownField(f"a queue holds 1 to {LARGEST_SAMPLE} items, not {plan.size}")
+    if not 1 <= plan.need <= 5:
+        raise UnknownField(f"1 to 5 reviewers can label an item, not {plan.need}")
+    if not (0 <= plan.overlap_rate <= 1 and 0 <= plan.repeat_rate <= 1):
+        raise UnknownField("the parts labelled twice and asked again lie between 0 and 100 %")
+    if plan.reveal not in REVEALS:
+        raise UnknownField(f"verdicts are revealed {', '.join(REVEALS)}, not {plan.reveal!r}")
     same_name = select(ReviewQueue).where(
         ReviewQueue.project == project, ReviewQueue.name == name.strip()
     )
@@ -211,9 +261,8 @@ def _check_queue(session: Session, project: str, name: str, size: int) -> None:
         raise Conflict(f"there is a queue {name.strip()!r} already; choose another name")
 
 
-def _eligible_ids(session: Session, project: str, filters: InteractionFilter) -> list[str]:
-    query = matching(project, filters).with_only_columns(col(Interaction.id))
-    return sorted(session.scalars(query))
+def _plan_json(plan: Plan) -> dict[str, object]:
+    return {**asdict(plan), "shares": dict(plan.shares)}
 
 
 def _plain(filters: InteractionFilter) -> dict[str, object]:

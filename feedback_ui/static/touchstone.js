@@ -1,170 +1,360 @@
 // @ts-check
-// The keys of the review desk. Everything here can be done without it: forms post and links lead on.
+// The review desk's keys, drafts and outbox. All of it can be done without: forms post, links lead.
+
+const user = document.body.dataset.user ?? "";
+const boxName = `touchstone.outbox.${user}`;
+const read = (name) => JSON.parse(localStorage.getItem(name) ?? "null");
+const write = (name, value) => localStorage.setItem(name, JSON.stringify(value));
+const waiting = () => read(boxName) ?? [];
+const dropFromBox = (key) => write(boxName, waiting().filter((one) => one.key !== key));
+const clock = () => new Date().toTimeString().slice(0, 8);
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function say(text, ...more) {
+  const status = document.querySelector("[role=status]") ?? document.body.appendChild(Object.assign(document.createElement("p"), { className: "banner", role: "status" }));
+  status.replaceChildren(text, ...more);
+}
+
+const post = (url, body, more) => fetch(url, {
+  method: "POST",
+  headers: { "Content-Type": "application/x-www-form-urlencoded", Accept: "application/json", ...more },
+  body,
+  keepalive: body.length < 60_000,
+});
+
+/** Send a label until the server has it: the address that follows, or undefined where it was refused. */
+async function deliver(entry) {
+  for (let wait = 1000; ; wait = Math.min(2 * wait, 30_000)) {
+    try {
+      const answer = await post(entry.url, entry.body, { "Idempotency-Key": entry.key });
+      if (answer.ok) {
+        dropFromBox(entry.key);
+        return (await answer.json()).next;
+      }
+      if (answer.status < 500) return refused(entry, await answer.json().catch(() => ({})));
+    } catch { /* The server cannot be reached; the label waits here. */ }
+    say(`${waiting().length} stored on this device, waiting for the server`);
+    await pause(wait);
+  }
+}
+
+function refused(entry, { detail = "The server refused this label." }) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([JSON.stringify({ ...entry, fields: Object.fromEntries(new URLSearchParams(entry.body)) })], { type: "application/json" }));
+  link.download = "label.json";
+  link.textContent = "Download your label";
+  const drop = Object.assign(document.createElement("button"), { className: "link", type: "button", textContent: "Discard it", onclick: () => { dropFromBox(entry.key); say("Discarded"); } });
+  say(`${detail} `, link, " ", drop);
+}
+
+async function flush() {
+  let next;
+  for (const entry of waiting()) next = (await deliver(entry)) ?? next;
+  return next;
+}
+
+document.querySelector("[data-out]")?.addEventListener("submit", (event) => {
+  if (!waiting().length) return;
+  event.preventDefault();
+  say("A label waits on this device; sign out once the server has it");
+});
 
 const desk = /** @type {HTMLElement | null} */ (document.querySelector("[data-desk]"));
-if (desk) start(desk);
+if (!user || !waiting().length) desk && start(desk);
+else {
+  desk && start(desk);
+  flush().then((next) => { if (next) location.assign(next); });
+}
 
 /** @param {HTMLElement} desk */
 function start(desk) {
   const revealed = desk.dataset.desk === "revealed";
+  const item = desk.dataset.item;
   const form = /** @type {HTMLFormElement} */ (desk.querySelector("form.side"));
-  const primary = /** @type {HTMLElement} */ (form.querySelector(".pri"));
-  const fields = [...form.querySelectorAll("fieldset")];
-  const sentences = [...desk.querySelectorAll(".ans > li")];
-  const status = /** @type {HTMLElement} */ (desk.querySelector("[role=status]"));
+  const all = (selector, from = desk) => /** @type {any[]} */ ([...from.querySelectorAll(selector)]);
+  const one = (selector, from = desk) => /** @type {any} */ (from.querySelector(selector));
+  const fields = all("fieldset"), sentences = all(".ans > li"), draftName = `touchstone.draft.${user}.${item}`;
+  const keys = Object.fromEntries(Object.entries(JSON.parse(desk.dataset.keys ?? "{}")).map(([action, key]) => [key, action]));
   const keySwitch = /** @type {HTMLButtonElement} */ (document.querySelector("[data-switch]"));
-  let field = 0;
-  let sentence = -1;
-  let changing = false;
-  let matching = true;
-  let sent = false;
-  let keysOn = localStorage.getItem("touchstone.keys") !== "off";
-  const clock = visibleSeconds();
+  const seconds = visibleSeconds();
+  const past = [];
+  let field = 0, sentence = -1, changing = false, matching = true, busy = false, shut = false, timer = 0, used = Date.now();
+  let until = desk.dataset.until ?? "";
+  let keysOn = desk.dataset.on === "1" && localStorage.getItem("touchstone.keys") !== "off";
+  let before = state();
 
-  const radios = (/** @type {Element} */ one) => /** @type {HTMLInputElement[]} */ ([...one.querySelectorAll("input[type=radio]")]);
-  const isSet = (/** @type {Element} */ one) => radios(one).some((radio) => radio.checked);
+  function state() { return new URLSearchParams(/** @type {any} */ (new FormData(form))).toString(); }
 
-  function goTo(/** @type {number} */ index) {
-    field = Math.max(0, Math.min(fields.length - 1, index));
-    fields.forEach((one, at) => one.classList.toggle("now", at === field && (!revealed || changing)));
-    fields[field]?.scrollIntoView({ block: "nearest" });
+  function restore(body) {
+    const said = new URLSearchParams(body);
+    for (const input of /** @type {any} */ (form.elements)) {
+      if (!input.name || input.type === "hidden" || input.type === "submit") continue;
+      if (input.type === "radio" || input.type === "checkbox") input.checked = said.getAll(input.name).includes(input.value);
+      else if (said.has(input.name)) input.value = said.get(input.name);
+    }
+    show();
   }
 
-  function choose(/** @type {number} */ number) {
-    const radio = radios(fields[field])[number - 1];
+  function changed(keep = true) {
+    const now = state();
+    if (now === before) return;
+    if (keep) past.push(before);
+    before = now;
+    show();
+    if (revealed) return;
+    localStorage.setItem(draftName, now);
+    clearTimeout(timer);
+    timer = setTimeout(saveDraft, 800);
+  }
+
+  async function saveDraft() {
+    const body = before;
+    const answer = await post(`${form.action}/draft`, body).catch(() => null);
+    if (busy) return;
+    if (answer?.ok && body === before) localStorage.removeItem(draftName);
+    say(answer?.ok ? `Draft stored ${clock()}` : "Draft stored on this device");
+  }
+
+  function show() {
+    for (const li of sentences) {
+      const mark = one(".marks input:checked", li), tag = one("[data-mine]", li);
+      tag.hidden = !mark;
+      tag.lastElementChild.textContent = mark ? mark.closest("label").lastChild.textContent.toLowerCase() : "";
+    }
+    const text = one("[data-from]"), view = one("[data-diff]"), from = text.dataset.from;
+    const parts = text.value.trim() && text.value !== from ? diff(from, text.value) : [];
+    view.hidden = !parts.length;
+    view.replaceChildren(...parts.map(([kind, words]) => kind ? Object.assign(document.createElement(kind), { textContent: words }) : words));
+    const count = (kind) => parts.filter((part) => part[0] === kind).reduce((sum, part) => sum + (part[1].match(/\S+/g) ?? []).length, 0);
+    one("[data-counts]").textContent = parts.length ? `${count("del")} words out, ${count("ins")} in` : "as it stands";
+  }
+
+  const chosen = (set) => one("input[type=radio]:checked", set);
+
+  function goTo(index) {
+    field = Math.max(0, Math.min(fields.length - 1, index));
+    fields.forEach((set, at) => set.classList.toggle("now", at === field && (!revealed || changing)));
+    fields[field]?.scrollIntoView({ block: "nearest" });
+    const guide = one("[data-guide]");
+    guide.hidden = !fields.length;
+    one("p", guide).textContent = fields[field]?.querySelector(".rule p").textContent ?? "";
+  }
+
+  function choose(number) {
+    const open = document.querySelector(":popover-open");
+    if (open) return all("button", open)[number - 1]?.click();
+    const radio = all("input[type=radio]", fields[field])[number - 1];
     if (!radio || (revealed && !changing)) return;
     radio.checked = true;
     radio.focus({ preventScroll: true });
-    goTo(field + 1);
+    changed();
+    const differing = fields.findIndex((set, at) => at > field && one(".differs", set));
+    if (!changing) goTo(field + 1);
+    else if (differing >= 0) goTo(differing);
+    else if (!unmarked()) store();
   }
 
   function change() {
+    if (!revealed) return;
     changing = true;
-    const differing = fields.findIndex((one) => one.querySelector(".differs"));
-    goTo(Math.max(0, differing));
-    status.textContent = "Choose with 1 to 4; Enter stores the change";
+    goTo(Math.max(0, fields.findIndex((set) => one(".differs", set))));
+    say("Choose with 1 to 4; that stores the change. Enter stores it as it is");
   }
+
+  function mark(name) {
+    const input = one(`.marks input[value=${name}]`, sentences[sentence] ?? desk);
+    if (!input || sentence < 0 || (revealed && !changing)) return;
+    input.checked = !input.checked;
+    changed();
+    if (input.checked && sentence < sentences.length - 1) toSentence(sentence + 1);
+  }
+
+  const unmarked = () => sentences.length && one("fieldset[data-marks] [data-fails]:checked") && !one(".marks input[value=unsupported]:checked, .marks input[value=contradicted]:checked");
 
   function finish() {
-    const missing = fields.findIndex((one) => !isSet(one));
-    if (revealed && !changing) return primary.click();
+    if (revealed && !changing) return one("[data-main]").click();
+    const missing = fields.findIndex((set) => !chosen(set));
     if (missing >= 0) {
       goTo(missing);
-      status.textContent = `${fields[missing].querySelector("legend")?.textContent?.trim()} has no label yet`;
-      return;
+      return say(`${one("legend", fields[missing]).textContent.trim()} has no label yet`);
     }
-    form.requestSubmit();
+    if (unmarked()) {
+      toSentence(Math.max(0, sentence));
+      return say("Mark at least one sentence as unsupported or contradicted");
+    }
+    store();
   }
 
-  function toSentence(/** @type {number} */ index) {
+  async function store() {
+    if (busy || shut) return;
+    busy = true;
+    clearTimeout(timer);
+    const body = new URLSearchParams(state());
+    body.set("seconds", seconds().toFixed(1));
+    const entry = { url: form.action, key: body.get("key"), body: body.toString() };
+    write(boxName, [...waiting(), entry]);
+    localStorage.removeItem(draftName);
+    say("Storing…");
+    const next = await deliver(entry);
+    busy = false;
+    if (next) location.assign(next);
+  }
+
+  function toSentence(index) {
     sentence = Math.max(0, Math.min(sentences.length - 1, index));
-    sentences.forEach((one, at) => one.classList.toggle("sel", at === sentence));
+    sentences.forEach((li, at) => { li.classList.toggle("sel", at === sentence); li.toggleAttribute("aria-current", at === sentence); });
     sentences[sentence]?.scrollIntoView({ block: "nearest" });
     showMatches();
   }
 
   function showMatches() {
     if (revealed || !("highlights" in CSS)) return;
-    const said = matching && sentence >= 0 ? words(sentences[sentence].querySelector(".tx")?.textContent ?? "") : new Set();
-    const found = [...desk.querySelectorAll(".ctx p.words")].flatMap((one) => rangesOf(one, said));
-    CSS.highlights.set("match", new Highlight(...found));
-    desk.querySelector("[data-aid]")?.toggleAttribute("hidden", !said.size);
+    const said = matching && sentence >= 0 ? words(one(".tx", sentences[sentence]).textContent) : new Set();
+    CSS.highlights.set("match", new Highlight(...all(".ctx .psg p.words").flatMap((text) => rangesOf(text, said))));
+    one("[data-aid]")?.toggleAttribute("hidden", !said.size);
   }
 
-  function focusOn(/** @type {string} */ name) {
-    /** @type {HTMLTextAreaElement | null} */ (form.querySelector(`[name=${name}]`))?.focus();
+  function undo() {
+    if (!past.length) return one("[data-act=undo]")?.click();
+    before = past.pop();
+    restore(before);
+    const now = before;
+    before = "";
+    changed(false);
+    before = now;
+    say("Undone");
   }
 
-  const click = (/** @type {string} */ key) => /** @type {HTMLElement | null} */ (desk.querySelector(`[data-key=${key}]`))?.click();
-  /** @type {Record<string, () => void>} */
-  const actions = {
-    ArrowUp: () => goTo(field - 1),
-    ArrowDown: () => goTo(field + 1),
-    "[": () => toSentence(sentence - 1),
-    "]": () => toSentence(sentence + 1),
-    ",": () => toSentence(sentence - 1),
-    ".": () => toSentence(sentence + 1),
-    Enter: finish,
-    m: () => focusOn("comment"),
-    e: () => focusOn("corrected_response"),
-    w: () => { matching = !matching; showMatches(); },
-    r: () => { if (revealed) change(); },
-    x: () => click("x"),
-    z: () => click("z"),
+  const press = (name) => one(`[data-act=${name}]`)?.click();
+  const acts = {
+    supported: () => mark("supported"), unsupported: () => mark("unsupported"), contradicted: () => mark("contradicted"), no_claim: () => mark("no_claim"),
+    correct: () => one("[data-from]").focus(), comment: () => one("[name=comment]").focus(), undo, change,
+    passages: () => all("[data-apart]").forEach((box) => { box.open = !box.open; }),
+    matching: () => { matching = !matching; showMatches(); },
+  };
+  const moves = {
+    ArrowUp: () => goTo(field - 1), ArrowDown: () => goTo(field + 1), Enter: finish,
+    "[": () => toSentence(sentence - 1), "]": () => toSentence(sentence + 1), ",": () => toSentence(sentence - 1), ".": () => toSentence(sentence + 1),
   };
 
   document.addEventListener("keydown", (event) => {
     const at = /** @type {HTMLElement} */ (event.target);
-    if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (at.matches("textarea, select, input:not([type=radio])")) {
+    touch();
+    if (event.isComposing || event.metaKey || event.altKey || shut) return;
+    if (at.matches("textarea, select, input:not([type=radio], [type=checkbox])")) {
       if (event.key === "Escape") at.blur();
       return;
     }
-    if (!keysOn || (event.key === "Enter" && at.matches("a, button, summary"))) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const act = /^[1-9]$/.test(key) ? () => choose(Number(key)) : actions[key];
-    if (!act) return;
+    if (event.ctrlKey && key !== "z") return;
+    if (!keysOn || (key === "Enter" && at.matches("a, button, summary"))) return;
+    const bracket = { BracketLeft: "[", BracketRight: "]" }[event.code];
+    const name = event.ctrlKey ? "undo" : keys[key];
+    const act = /^[1-9]$/.test(key) ? () => choose(Number(key)) : name ? acts[name] ?? (() => press(name)) : moves[key] ?? moves[bracket ?? ""];
+    if (!act || (document.querySelector(":popover-open") && !/^[1-9]$/.test(key) && !name)) return;
     event.preventDefault();
     act();
   });
-
+  desk.addEventListener("input", () => changed());
+  desk.addEventListener("pointerdown", touch);
+  for (const li of sentences) li.addEventListener("click", () => toSentence(sentences.indexOf(li)));
   form.addEventListener("submit", (event) => {
-    if (sent) return event.preventDefault();
-    sent = true;
-    const seconds = document.createElement("input");
-    seconds.type = "hidden";
-    seconds.name = "seconds";
-    seconds.value = clock().toFixed(1);
-    form.append(seconds);
+    const by = /** @type {any} */ (event.submitter);
+    if (by?.hasAttribute("formaction")) return;
+    event.preventDefault();
+    changing = revealed;
+    finish();
   });
-  window.addEventListener("pageshow", () => { sent = false; });
-
   form.addEventListener("focusin", (event) => {
-    const index = fields.findIndex((one) => one.contains(/** @type {Node} */ (event.target)));
+    const index = fields.findIndex((set) => set.contains(event.target));
     if (index >= 0 && index !== field) goTo(index);
   });
 
-  function showSwitch() {
-    keySwitch.hidden = false;
-    keySwitch.textContent = keysOn ? "Turn keys off" : "Turn keys on";
+  async function renew() {
+    const answer = await post(`${form.action}/lease`, "").catch(() => null);
+    if (answer?.ok) until = (await answer.json()).until;
   }
+  const left = () => Date.parse(until) - Date.now();
+  function touch() {
+    used = Date.now();
+    if (until && left() < 120_000 && !busy) renew();
+  }
+  if (until) {
+    setInterval(() => {
+      if (busy || shut || document.hidden) return;
+      if (Date.now() - used < 600_000) renew();
+      else if (left() < 75_000) say("This item goes to others in a minute; press any key to keep it");
+    }, 60_000);
+    window.addEventListener("pagehide", () => { if (!busy) post(`${form.action}/release`, `until=${encodeURIComponent(until)}`).catch(() => null); });
+  }
+
+  const tab = crypto.randomUUID?.() ?? String(Math.random());
+  const channel = new BroadcastChannel("touchstone.desk");
+  channel.addEventListener("message", ({ data }) => {
+    if (data.item !== item || data.user !== user || shut) return;
+    if (data.taken === tab) {
+      shut = true;
+      for (const input of /** @type {any} */ (form.elements)) input.disabled = true;
+      say("Open in another tab; this one only shows it");
+    } else if (!data.taken) channel.postMessage({ item, user, taken: data.tab });
+  });
+  channel.postMessage({ item, user, tab });
+
+  const showSwitch = () => { keySwitch.hidden = false; keySwitch.textContent = keysOn ? "Turn keys off" : "Turn keys on"; };
   keySwitch.addEventListener("click", () => {
     keysOn = !keysOn;
     localStorage.setItem("touchstone.keys", keysOn ? "on" : "off");
     showSwitch();
   });
 
+  const kept = revealed ? null : localStorage.getItem(draftName);
+  if (kept) { restore(kept); changed(false); } else show();
   showSwitch();
-  goTo(0);
+  goTo(Math.max(0, fields.findIndex((set) => !chosen(set))));
   if (!revealed && sentences.length) toSentence(0);
   desk.dataset.ready = "";
 }
 
+/** The parts of two texts, word by word: ["", both], ["del", only the first], ["ins", only the second]. */
+function diff(first, second) {
+  const a = first.match(/\s+|\S+/g) ?? [], b = second.match(/\s+|\S+/g) ?? [];
+  let head = 0, tail = 0;
+  while (head < a.length && head < b.length && a[head] === b[head]) head++;
+  while (tail < a.length - head && tail < b.length - head && a.at(-1 - tail) === b.at(-1 - tail)) tail++;
+  const x = a.slice(head, a.length - tail), y = b.slice(head, b.length - tail), parts = [["", a.slice(0, head).join("")]];
+  const put = (kind, words) => { if (parts.at(-1)[0] === kind) parts.at(-1)[1] += words; else parts.push([kind, words]); };
+  if (x.length * y.length > 4e6) { put("del", x.join("")); put("ins", y.join("")); } else {
+    const best = Array.from({ length: x.length + 1 }, () => new Uint32Array(y.length + 1));
+    for (let i = x.length - 1; i >= 0; i--) for (let j = y.length - 1; j >= 0; j--) best[i][j] = x[i] === y[j] ? best[i + 1][j + 1] + 1 : Math.max(best[i + 1][j], best[i][j + 1]);
+    let i = 0, j = 0;
+    while (i < x.length || j < y.length) {
+      if (i < x.length && j < y.length && x[i] === y[j]) { put("", x[i++]); j++; }
+      else if (i < x.length && (j === y.length || best[i + 1][j] >= best[i][j + 1])) put("del", x[i++]);
+      else put("ins", y[j++]);
+    }
+  }
+  put("", a.slice(a.length - tail).join(""));
+  return parts.filter(([, words]) => words);
+}
+
 /** A clock of the time that the page was in view; a gap of a minute without input stops it. */
 function visibleSeconds() {
-  const longestGap = 60_000;
-  let total = 0;
-  let last = performance.now();
+  let total = 0, last = performance.now();
   const tick = () => {
     const now = performance.now();
-    if (!document.hidden) total += Math.min(now - last, longestGap);
+    if (!document.hidden) total += Math.min(now - last, 60_000);
     last = now;
   };
-  for (const name of ["keydown", "pointerdown", "pointermove", "scroll", "visibilitychange"]) {
-    document.addEventListener(name, tick, { passive: true });
-  }
+  for (const name of ["keydown", "pointerdown", "pointermove", "scroll", "visibilitychange"]) document.addEventListener(name, tick, { passive: true });
   return () => { tick(); return total / 1000; };
 }
 
-/** @param {string} text */
 function words(text) {
   return new Set((text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []).filter((word) => word.length > 3 || /\d/.test(word)));
 }
 
-/** @param {Element} element @param {Set<string>} wanted */
 function rangesOf(element, wanted) {
-  const ranges = [];
-  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  const ranges = [], walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     for (const match of (node.nodeValue ?? "").matchAll(/[\p{L}\p{N}]+/gu)) {
       if (!wanted.has(match[0].toLowerCase())) continue;

@@ -1,0 +1,112 @@
+"""What a sample should look at harder: complaints, rare slices, uncertain verdicts."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import ColumnElement, and_, func, or_
+from sqlmodel import Session, col, select
+
+from app.store.interactions import InteractionFilter, matching
+from app.tables import Evaluation, Feedback, Interaction
+
+COMPLAINTS, RARE, UNCERTAIN, RANDOM = "complaints", "rare segment", "uncertain", "random"
+MIXED: Mapping[str, float] = {COMPLAINTS: 0.1, RARE: 0.1, UNCERTAIN: 0.3}
+"""The parts of a mixed sample beyond the half that is spread over everything."""
+UNCERTAIN_SHARE = 0.2
+"""The part of the interactions, nearest to a threshold, that counts as uncertain."""
+RARE_SHARE = 0.05
+MOST_VALUES = 50
+"""A segment with more values than this is an identifier, not a slice."""
+UNHAPPY = ("false", "down", "thumbs_down", "thumbs-down", "negative", "dislike", "bad", "no")
+FLAGS = ("flag", "complaint", "report")
+
+
+def strata_of(
+    session: Session, project: str, filters: InteractionFilter, criteria: Sequence[str]
+) -> dict[str, list[str]]:
+    """The ids of all that pass the filters, each in the first stratum that it belongs to."""
+    ids = matching(project, filters).with_only_columns(
+        col(Interaction.id), col(Interaction.segments)
+    )
+    segments = {one: values for one, values in session.execute(ids)}
+    found = {
+        COMPLAINTS: _complaints(session, project, filters),
+        RARE: _rare(segments),
+        UNCERTAIN: _uncertain(session, project, filters, criteria, len(segments)),
+        RANDOM: set(segments),
+    }
+    strata: dict[str, list[str]] = {}
+    left = set(segments)
+    for name, members in found.items():
+        strata[name] = sorted(members & left)
+        left -= members
+    return strata
+
+
+def is_complaint() -> ColumnElement[bool]:
+    """Whether a piece of feedback says that the user was not content."""
+    unhappy = or_(
+        col(Feedback.value) <= 0,
+        and_(col(Feedback.value).is_(None), func.lower(col(Feedback.label)).in_(UNHAPPY)),
+    )
+    is_flag = func.lower(col(Feedback.name)).in_(FLAGS)
+    return or_(and_(~is_flag, unhappy), and_(is_flag, func.coalesce(col(Feedback.value), 1) > 0))
+
+
+def _complaints(session: Session, project: str, filters: InteractionFilter) -> set[str]:
+    query = (
+        matching(project, filters)
+        .join(
+            Feedback,
+            and_(
+                col(Feedback.project) == col(Interaction.project),
+                col(Feedback.trace_id) == col(Interaction.trace_id),
+                or_(
+                    col(Feedback.span_id).is_(None),
+                    col(Feedback.span_id) == col(Interaction.span_id),
+                ),
+            ),
+        )
+        .where(is_complaint())
+    )
+    return set(session.scalars(query.with_only_columns(col(Interaction.id))))
+
+
+def _rare(segments: Mapping[str, Mapping[str, str]]) -> set[str]:
+    counts = Counter(pair for values in segments.values() for pair in values.items())
+    values_of = Counter(key for key, _ in counts)
+    limit = RARE_SHARE * len(segments)
+    rare = {pair for pair, n in counts.items() if n < limit and values_of[pair[0]] <= MOST_VALUES}
+    return {one for one, values in segments.items() if rare & set(values.items())}
+
+
+def _uncertain(
+    session: Session,
+    project: str,
+    filters: InteractionFilter,
+    criteria: Sequence[str],
+    population: int,
+) -> set[str]:
+    """Those whose evaluators disagree on a criterion, then those nearest to a threshold."""
+    eligible = matching(project, filters).with_only_columns(col(Interaction.id))
+    rows = session.execute(
+        select(
+            Evaluation.interaction_id,
+            Evaluation.criterion,
+            Evaluation.passed,
+            func.abs(col(Evaluation.score) - col(Evaluation.threshold)),
+        )
+        .where(Evaluation.status == "scored", col(Evaluation.criterion).in_(criteria))
+        .where(col(Evaluation.interaction_id).in_(eligible))
+    )
+    said: dict[tuple[str, str], set[bool]] = defaultdict(set)
+    distance: dict[str, float] = {}
+    for one, criterion, passed, away in rows:
+        said[one, criterion].add(passed)
+        if away is not None:
+            distance[one] = min(away, distance.get(one, 1.0))
+    for (one, _), verdicts in said.items():
+        if len(verdicts) > 1:
+            distance[one] = -1.0
+    nearest = sorted(distance, key=lambda one: (distance[one], one))
+    return set(nearest[: round(UNCERTAIN_SHARE * population)])

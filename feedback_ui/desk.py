@@ -1,0 +1,98 @@
+"""What the review screen shows of an item: blind, or with the evaluators' verdicts.
+
+A blind screen is made without evaluations, without other people's labels, without the name of the
+model and without segments: what is not in the page cannot sway anybody.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.criteria import Criteria, Criterion
+from app.store.adjudications import QUESTIONS
+from app.tables import Evaluation, Interaction, ReviewQueue, ReviewTurn
+from feedback_ui.keymap import FIXED, KEYS, key_map
+from feedback_ui.labelling import MARKS, marks_in, word_counts
+from feedback_ui.passages import passages_of, sentence_evidence, sentences_of
+from feedback_ui.verdicts import ShownVerdict, shown_verdict
+
+SKIP_REASONS = ("Not my language", "Not my field", "Too long for now", "Something else")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question of the form, what was answered, and once revealed what evaluators say."""
+
+    criterion: Criterion
+    mine: str | None = None
+    verdicts: tuple[ShownVerdict, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        return any(verdict.differs for verdict in self.verdicts)
+
+
+def criteria_asked(queue: ReviewQueue, criteria: Criteria) -> list[Criterion]:
+    """The questions of a queue that still exist."""
+    return [criteria.by_name[name] for name in queue.criteria if name in criteria.by_name]
+
+
+def asked(
+    criteria: Sequence[Criterion],
+    fields: Mapping[str, str],
+    evaluations: Sequence[Evaluation] = (),
+) -> list[Asked]:
+    """The questions with what the fields answer, and the newest verdict of every evaluator."""
+    newest = {(row.criterion, row.evaluator): row for row in evaluations}
+    rows = []
+    for criterion in criteria:
+        label = fields.get(f"label.{criterion.name}")
+        known = label if any(one.name == label for one in criterion.labels) else None
+        verdicts = (
+            shown_verdict(row, criterion, known)
+            for row in newest.values()
+            if row.criterion == criterion.name
+        )
+        rows.append(Asked(criterion, known, tuple(verdicts)))
+    return rows
+
+
+def screen(
+    queue: ReviewQueue,
+    turn: ReviewTurn,
+    row: Interaction,
+    fields: Mapping[str, str],
+    *,
+    criteria: Criteria,
+    choices: Mapping[str, Any],
+    evaluations: Sequence[Evaluation] | None = None,
+) -> dict[str, Any]:
+    """What the template of the screen needs; blind where no evaluations are given."""
+    judged = sentence_evidence(evaluations) if evaluations is not None else None
+    corrected = fields.get("corrected_response") or row.response
+    return {
+        "queue": queue,
+        "item_id": turn.item_id,
+        "turn": turn,
+        "revealed": evaluations is not None,
+        "application": row.application,
+        "prompt": row.prompt,
+        "sentences": sentences_of(row.response, judged),
+        "passages": passages_of(row.contexts, row.response, judged),
+        "asked": asked(criteria_asked(queue, criteria), fields, evaluations or ()),
+        "fields": fields,
+        "marks": MARKS,
+        "my_marks": marks_in(fields),
+        "response": row.response,
+        "corrected": corrected,
+        "changed_words": word_counts(row.response, corrected),
+        "key_value": secrets.token_hex(16),
+        "keys": key_map(choices),
+        "keys_on": choices.get("keys_on", True),
+        "fixed": FIXED,
+        "actions": KEYS,
+        "guideline": criteria.digest[:7],
+        "skip_reasons": SKIP_REASONS,
+        "questions": QUESTIONS,
+    }

@@ -1,0 +1,176 @@
+"""A posted form as labels, and labels as a form again.
+
+The fields are `label.CRITERION`, `group.CRITERION.GROUP`, `mark.START-END`, `comment` and
+`corrected_response`; a draft, a stored turn and a reopened one all have this shape.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import SequenceMatcher
+from typing import Any
+
+from sqlmodel import Session
+
+from app.access import Caller
+from app.criteria import Criteria, Criterion
+from app.errors import UnknownField
+from app.store.annotations import add_annotation, annotations_of_turn
+from app.tables import Annotation, Interaction, ReviewItem, ReviewQueue, ReviewTurn
+from feedback_ui.pages import all_posted
+
+MARKS: Mapping[str, str] = {
+    "supported": "Supported",
+    "unsupported": "Unsupported",
+    "contradicted": "Contradicted",
+    "no_claim": "No claim",
+}
+OBJECTIONS = frozenset({"unsupported", "contradicted"})
+KEPT = re.compile(r"label\.|group\.|mark\.|(?:comment|corrected_response)$")
+_PLACE = re.compile(r"(\d{1,9})-(\d{1,9})$")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a reviewer said of one item."""
+
+    labels: dict[str, str]
+    details: dict[str, dict[str, Any]]
+    """Per criterion: `marks`, `groups`; of the first also `words_in` and `words_out`."""
+    comment: str | None
+    corrected: str | None
+
+
+def read_answers(
+    form: Mapping[str, str], asked_for: Sequence[Criterion], row: Interaction
+) -> Answers:
+    """The labels of a form, or UnknownField saying what is missing."""
+    labels = all_posted(form, "label.")
+    missing = [one.title for one in asked_for if one.name not in labels]
+    if missing:
+        raise UnknownField(f"a label is missing for {', '.join(missing)}; go back and choose one")
+    details: dict[str, dict[str, Any]] = {}
+    for one in asked_for:
+        fails = bool(one.label(labels[one.name]).fails)
+        details[one.name] = _details(form, one, row, fails)
+    text = form.get("corrected_response", "")
+    is_same = text.strip() in ("", row.response.replace("\r\n", "\n").strip())
+    if not is_same and asked_for:
+        details[asked_for[0].name] |= word_counts(row.response, text)
+    return Answers(
+        {one.name: labels[one.name] for one in asked_for},
+        details,
+        form.get("comment") or None,
+        None if is_same else text,
+    )
+
+
+def store_answers(
+    session: Session,
+    caller: Caller,
+    queue: ReviewQueue,
+    item: ReviewItem,
+    turn: ReviewTurn,
+    answers: Answers,
+    *,
+    key: str,
+    criteria: Criteria,
+    now: datetime,
+) -> None:
+    """Add an annotation per label; once the verdicts were seen, the blind label stays the first."""
+    assert turn.id is not None
+    earlier = annotations_of_turn(session, turn.id, withdrawn=True)
+    for position, (criterion, label) in enumerate(answers.labels.items()):
+        before = earlier.get(criterion)
+        one = Annotation(
+            project=caller.project,
+            interaction_id=item.interaction_id,
+            criterion=criterion,
+            reviewer=caller.name,
+            blind_label=before.blind_label if before and turn.revealed_at else label,
+            final_label=label,
+            stratum=item.stratum,
+            inclusion_probability=item.inclusion_probability if item.gold is None else None,
+            guideline_version=criteria.digest,
+            queue_id=queue.id,
+            replaces_id=before.id if before is not None else None,
+            idempotency_key=f"{key}.{item.id}.{criterion}",
+            seconds=turn.seconds,
+            comment=answers.comment if position == 0 else None,
+            corrected_response=answers.corrected if position == 0 else None,
+            turn_id=turn.id,
+            occasion=turn.occasion,
+            is_extra=turn.is_extra,
+            details=answers.details[criterion],
+            created_at=now,
+        )
+        if before is None or before.is_withdrawn or _says(before) != _says(one):
+            add_annotation(session, one, criteria=criteria)
+
+
+def fields_of(rows: Mapping[str, Annotation]) -> dict[str, str]:
+    """The form that would store these annotations again."""
+    fields: dict[str, str] = {}
+    for name, row in rows.items():
+        fields[f"label.{name}"] = row.final_label
+        fields |= {f"group.{name}.{group}": "1" for group in row.details.get("groups", [])}
+        for mark in row.details.get("marks", []):
+            fields[f"mark.{mark['start']}-{mark['end']}"] = mark["mark"]
+        if row.comment:
+            fields["comment"] = row.comment
+        if row.corrected_response:
+            fields["corrected_response"] = row.corrected_response
+    return fields
+
+
+def marks_in(fields: Mapping[str, str]) -> dict[int, str]:
+    """The mark of each sentence by the offset where it starts."""
+    return {
+        int(place[1]): mark
+        for name, mark in all_posted(fields, "mark.").items()
+        if (place := _PLACE.match(name)) and mark in MARKS
+    }
+
+
+def word_counts(before: str, after: str) -> dict[str, int]:
+    """How many words a correction takes out and puts in."""
+    said, meant = before.split(), after.split()
+    changes = SequenceMatcher(None, said, meant, autojunk=False).get_opcodes()
+    out = sum(end - start for kind, start, end, _, _ in changes if kind != "equal")
+    in_ = sum(end - start for kind, _, _, start, end in changes if kind != "equal")
+    return {"words_out": out, "words_in": in_}
+
+
+def _details(
+    form: Mapping[str, str], criterion: Criterion, row: Interaction, fails: bool
+) -> dict[str, Any]:
+    details: dict[str, Any] = {}
+    if criterion.groups and fails:
+        posted = all_posted(form, f"group.{criterion.name}.")
+        details["groups"] = [group for group in criterion.groups if group in posted]
+    if criterion.marks_sentences:
+        details["marks"] = _marks(form, row)
+        objects = any(mark["mark"] in OBJECTIONS for mark in details["marks"])
+        if fails and row.response.strip() and not objects:
+            raise UnknownField(
+                f"{criterion.title}: mark at least one sentence as unsupported or contradicted"
+            )
+    return {name: value for name, value in details.items() if value}
+
+
+def _marks(form: Mapping[str, str], row: Interaction) -> list[dict[str, Any]]:
+    found = []
+    for name, mark in all_posted(form, "mark.").items():
+        place = _PLACE.match(name)
+        if place is None or mark not in MARKS:
+            raise UnknownField(f"{name}={mark} is not the mark of a sentence; reload the page")
+        start, end = int(place[1]), int(place[2])
+        if not 0 <= start < end <= len(row.response):
+            raise UnknownField("the answer has changed since you opened it; reload the page")
+        found.append({"start": start, "end": end, "mark": mark})
+    return sorted(found, key=lambda one: one["start"])
+
+
+def _says(row: Annotation) -> tuple[object, ...]:
+    return row.final_label, row.comment, row.corrected_response, row.details
