@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo serve test bench bench-quality faults check format lock
+.PHONY: help setup demo serve test bench bench-quality faults screenshots check format lock
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ bench-quality: $(READY) ## Measure the judges on the labelled sets of DATA; writ
 
 faults: $(READY) ## Break things on purpose, in about half an hour; writes benchmarks/faults.md
 	$(BIN)/python -m tests.faults
+
+screenshots: $(READY) ## Write pictures of the main pages, light, dark and narrow, into screenshots/
+	$(BIN)/python -m tests.screenshots
 
 check: $(READY) ## Check format, lint and types
 	$(BIN)/ruff format --check .

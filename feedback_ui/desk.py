@@ -89,6 +89,7 @@ def screen(
         "changed_words": word_counts(row.response, corrected),
         "key_value": secrets.token_hex(16),
         "keys": key_map(choices),
+        "key_actions": {key: action for action, key in key_map(choices).items()},
         "keys_on": choices.get("keys_on", True),
         "fixed": FIXED,
         "actions": KEYS,

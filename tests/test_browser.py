@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -21,7 +23,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.store.interactions import InteractionFilter
 from app.store.reviewers import add_reviewer
-from app.store.reviews import create_queue
+from app.store.reviews import Plan, create_queue
 from app.tables import Annotation, Evaluation, Interaction
 from tests.builders import FAKE_EVALUATORS, an_interaction, save, score_all
 from tests.conftest import require_or_skip
@@ -47,6 +49,7 @@ class Desk:
     address: str
     link: str
     interaction: str
+    server: "Served"
     faults: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
 
@@ -86,15 +89,15 @@ def desk(
             project="default",
             name="week 47",
             filters=InteractionFilter(),
-            size=4,
+            plan=Plan(size=4, seed=1),
             criteria=criteria,
             created_by="lea",
-            seed=1,
             now=now,
         )
     closed = settings.model_copy(update={"open_access": False})
-    with served(closed, criteria) as address:
-        yield Desk(address, link, rows[0].id)
+    server = Served(closed, criteria)
+    yield Desk(server.address, link, rows[0].id, server)
+    server.stop()
 
 
 def an_item(number: int, now: datetime) -> Interaction:
@@ -132,18 +135,34 @@ def judge_by_sentence(rows: Sequence[Evaluation]) -> None:
             ]
 
 
-@contextmanager
-def served(settings: Settings, criteria: Criteria) -> Iterator[str]:
-    app = create_app(settings, evaluators=FAKE_EVALUATORS, criteria=criteria)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+class Served:
+    """A server in a thread that can be stopped and started again at its address."""
+
+    def __init__(self, settings: Settings, criteria: Criteria) -> None:
+        self._made = settings, criteria
+        self._port = 0
+        self.start()
+
+    def start(self) -> None:
+        settings, criteria = self._made
+        app = create_app(settings, evaluators=FAKE_EVALUATORS, criteria=criteria)
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=self._port, log_level="error", timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.02)
+        self._port = self._server.servers[0].sockets[0].getsockname()[1]
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
 
 
 @contextmanager
@@ -164,7 +183,8 @@ def pages_of(desk: Desk) -> list[str]:
     trace = f"{1:032x}"
     return [
         *("/", "/interactions", f"/interactions/{desk.interaction}", f"/traces/{trace}"),
-        *("/review", "/review/1", "/trends?bucket=day", "/reports"),
+        *("/review", "/review/1", "/review/1/history", "/me", "/measures", "/adjudicate/1"),
+        *("/trends?bucket=day", "/reports"),
     ]
 
 
@@ -195,9 +215,8 @@ def test_an_item_is_labelled_revealed_and_changed_by_keyboard_alone(
         wait_for_desk(page, "revealed")
         assert len(labels(engine)) == QUESTIONS
         assert "Evaluator: Ungrounded" in page.inner_text("main")
-        for key in ("3", "r", "3", "Enter"):
+        for key in ("3", "r", "]", "u", "3"):
             page.keyboard.press(key)
-        page.wait_for_selector("text=Stored.")
         wait_for_desk(page, "blind")
         final = [row for row in labels(engine) if row.replaces_id is not None]
         assert [(row.blind_label, row.final_label) for row in final] == [("grounded", "ungrounded")]
@@ -235,9 +254,163 @@ def test_the_keys_move_stay_out_of_texts_and_can_be_turned_off(
         page.keyboard.press("1")
         assert page.locator("input:checked").count() == 1
         page.keyboard.press("x")
+        page.get_by_role("dialog", name="Skip this item").wait_for()
+        page.keyboard.press("2")
         page.wait_for_load_state()
+        assert "Not my field" in page.goto(f"{desk.address}/review/1/history").text()
     assert not labels(engine)
     assert not desk.faults
+
+
+def test_a_failing_answer_is_marked_corrected_and_undone_with_keys(
+    browser: Browser, desk: Desk, engine: Engine
+) -> None:
+    with window(browser) as context:
+        page = desk.watch(context.new_page())
+        sign_in(page, desk)
+        page.goto(f"{desk.address}/review/1")
+        wait_for_desk(page, "blind")
+        page.keyboard.press("3")
+        for key in ("1", "1", "1", "1", "Enter"):
+            page.keyboard.press(key)
+        assert "Mark at least one sentence" in page.inner_text("[role=status]")
+        page.keyboard.press("]")
+        page.keyboard.press("c")
+        assert page.locator("#s2 [data-mine]").text_content() == "you: contradicted"
+        page.keyboard.press("z")
+        assert page.locator("#s2 [data-mine]").is_hidden()
+        page.keyboard.press("]")
+        page.keyboard.press("[")
+        page.keyboard.press("u")
+        page.keyboard.press("e")
+        page.keyboard.press("Control+End")
+        page.keyboard.type(" Bye ucns.")
+        assert page.locator("[data-diff] ins").inner_text().strip() == "Bye ucns."
+        assert "0 words out, 2 in" in page.inner_text("[data-counts]")
+        page.keyboard.press("Escape")
+        page.wait_for_selector("text=Draft stored")
+        page.reload()
+        wait_for_desk(page, "blind")
+        assert page.locator("input:checked").count() == QUESTIONS + 1
+        assert page.locator("[data-from]").input_value().endswith("Bye ucns.")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=Stored.")
+        wait_for_desk(page, "blind")
+        page.reload()
+        wait_for_desk(page, "blind")
+        page.keyboard.press("z")
+        page.wait_for_selector("[data-diff] ins")
+        assert page.locator("input:checked").count() == QUESTIONS + 1
+    (first,) = [row for row in labels(engine) if row.details.get("marks") and not row.is_withdrawn]
+    assert [mark["mark"] for mark in first.details["marks"]] == ["unsupported"]
+    assert not desk.faults
+
+
+def test_a_label_outlives_the_server_and_the_browser_and_arrives_once(
+    desk: Desk, engine: Engine, browser: Browser, tmp_path: Path
+) -> None:
+    start = browser.browser_type.launch_persistent_context
+    options: dict[str, Any] = {"executable_path": CHROMIUM, "args": ARGUMENTS}
+    with start(tmp_path / "profile", **options) as context:
+        page = context.new_page()
+        sign_in(page, desk)
+        page.goto(f"{desk.address}/review/1")
+        wait_for_desk(page, "blind")
+        desk.server.stop()
+        for key in "11111":
+            page.keyboard.press(key)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=1 stored on this device")
+    assert not labels(engine)
+    desk.server.start()
+    with start(tmp_path / "profile", **options) as context:
+        page = context.new_page()
+        page.goto(f"{desk.address}/interactions")
+        page.wait_for_url("**/review/1/items/*")
+        assert page.evaluate("localStorage.getItem('touchstone.outbox.anna')") == "[]"
+    assert len(labels(engine)) == QUESTIONS
+
+
+def test_a_second_tab_only_shows_the_item(browser: Browser, desk: Desk) -> None:
+    with window(browser) as context:
+        page = context.new_page()
+        sign_in(page, desk)
+        page.goto(f"{desk.address}/review/1")
+        wait_for_desk(page, "blind")
+        second = context.new_page()
+        second.goto(f"{desk.address}/review/1")
+        second.wait_for_selector("text=Open in another tab")
+        second.keyboard.press("1")
+        assert second.locator("input:checked").count() == 0
+
+
+def test_keys_are_changed_by_whoever_wants_to_and_composed_letters_do_nothing(
+    browser: Browser, desk: Desk
+) -> None:
+    with window(browser) as context:
+        page = desk.watch(context.new_page())
+        sign_in(page, desk)
+        page.goto(f"{desk.address}/me")
+        field_ = page.get_by_label("Mark it as unsupported")
+        field_.fill("c")
+        page.get_by_role("button", name="Save the keys").click()
+        assert "stands for two actions" in page.get_by_role("alert").inner_text()
+        page.get_by_label("Mark it as unsupported").fill("b")
+        page.get_by_role("button", name="Save the keys").click()
+        page.wait_for_selector("text=Saved.")
+        page.goto(f"{desk.address}/review/1")
+        wait_for_desk(page, "blind")
+        page.keyboard.press("u")
+        assert page.locator(".marks input:checked").count() == 0
+        page.keyboard.press("b")
+        assert page.locator(".marks input:checked").count() == 1
+        page.evaluate(
+            "document.body.dispatchEvent(new KeyboardEvent('keydown',"
+            " {key: '1', isComposing: true, bubbles: true}))"
+        )
+        assert page.locator("fieldset input:checked").count() == 0
+        page.keyboard.press("?")
+        page.get_by_role("dialog", name="All keys").wait_for()
+        check(page)
+    assert [one for one in desk.faults if "422" not in one] == []
+
+
+def test_every_control_is_reached_with_tab_and_none_hides_under_a_bar(
+    browser: Browser, desk: Desk
+) -> None:
+    with window(browser, viewport={"width": 1280, "height": 720}) as context:
+        page = context.new_page()
+        sign_in(page, desk)
+        page.goto(f"{desk.address}/review/1")
+        wait_for_desk(page, "blind")
+        seen = set()
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            seen.add(page.evaluate(REACHED))
+        assert "" not in seen, "the focus went under a bar"
+        wanted = {"corrected_response", "comment", "label.bias", "Store and reveal Enter"}
+        assert wanted <= seen
+
+
+REACHED = """() => {
+  const one = document.activeElement, box = one.getBoundingClientRect();
+  const x = box.left + box.width / 2, y = box.top + Math.min(box.height / 2, 20);
+  const there = document.elementFromPoint(x, y);
+  const large = one === document.body || box.height > innerHeight;
+  const free = large || one.contains(there) || there?.contains(one);
+  return free ? one.name || one.textContent.trim() || one.tagName : "";
+}"""
+
+
+def test_the_theme_a_person_chooses_is_in_the_first_bytes(browser: Browser, desk: Desk) -> None:
+    with window(browser, color_scheme="light") as context:
+        page = context.new_page()
+        sign_in(page, desk)
+        page.goto(f"{desk.address}/me")
+        page.get_by_role("button", name="Dark").click()
+        page.wait_for_selector("text=Saved.")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 21, 24)"
+        check(page)
 
 
 def test_everything_works_without_javascript(browser: Browser, desk: Desk, engine: Engine) -> None:

@@ -1,32 +1,35 @@
-// @ts-check
 // The review desk's keys, drafts and outbox. All of it can be done without: forms post, links lead.
 
+const one = (selector, from = document) => from.querySelector(selector);
+const all = (selector, from = document) => [...from.querySelectorAll(selector)];
+const on = (target, name, act) => target?.addEventListener(name, act);
+const make = (tag, fields) => Object.assign(document.createElement(tag), fields);
+const disk = localStorage;
 const user = document.body.dataset.user ?? "";
 const boxName = `touchstone.outbox.${user}`;
-const read = (name) => JSON.parse(localStorage.getItem(name) ?? "null");
-const write = (name, value) => localStorage.setItem(name, JSON.stringify(value));
+const read = (name) => JSON.parse(disk.getItem(name) ?? "null");
+const write = (name, value) => disk.setItem(name, JSON.stringify(value));
 const waiting = () => read(boxName) ?? [];
 const dropFromBox = (key) => write(boxName, waiting().filter((one) => one.key !== key));
 const clock = () => new Date().toTimeString().slice(0, 8);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function say(text, ...more) {
-  const status = document.querySelector("[role=status]") ?? document.body.appendChild(Object.assign(document.createElement("p"), { className: "banner", role: "status" }));
-  status.replaceChildren(text, ...more);
+  (one("[role=status]") ?? document.body.appendChild(make("p", { className: "banner", role: "status" }))).replaceChildren(text, ...more);
 }
 
-const post = (url, body, more) => fetch(url, {
+const post = (url, body) => fetch(url, {
   method: "POST",
-  headers: { "Content-Type": "application/x-www-form-urlencoded", Accept: "application/json", ...more },
+  headers: { "Content-Type": "application/x-www-form-urlencoded", Accept: "application/json" },
   body,
-  keepalive: body.length < 60_000,
+  keepalive: body.length < 6e4,
 });
 
 /** Send a label until the server has it: the address that follows, or undefined where it was refused. */
 async function deliver(entry) {
   for (let wait = 1000; ; wait = Math.min(2 * wait, 30_000)) {
     try {
-      const answer = await post(entry.url, entry.body, { "Idempotency-Key": entry.key });
+      const answer = await post(entry.url, entry.body);
       if (answer.ok) {
         dropFromBox(entry.key);
         return (await answer.json()).next;
@@ -38,13 +41,9 @@ async function deliver(entry) {
   }
 }
 
-function refused(entry, { detail = "The server refused this label." }) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([JSON.stringify({ ...entry, fields: Object.fromEntries(new URLSearchParams(entry.body)) })], { type: "application/json" }));
-  link.download = "label.json";
-  link.textContent = "Download your label";
-  const drop = Object.assign(document.createElement("button"), { className: "link", type: "button", textContent: "Discard it", onclick: () => { dropFromBox(entry.key); say("Discarded"); } });
-  say(`${detail} `, link, " ", drop);
+function refused(entry, { detail = "Refused." }) {
+  const link = make("a", { href: URL.createObjectURL(new Blob([JSON.stringify(entry)])), download: "label.json", textContent: "Download your label" });
+  say(`${detail} `, link, " ", make("button", { className: "link", type: "button", textContent: "Discard it", onclick: () => { dropFromBox(entry.key); say("Gone"); } }));
 }
 
 async function flush() {
@@ -53,41 +52,35 @@ async function flush() {
   return next;
 }
 
-document.querySelector("[data-out]")?.addEventListener("submit", (event) => {
+on(one("[data-out]"), "submit", (event) => {
   if (!waiting().length) return;
   event.preventDefault();
-  say("A label waits on this device; sign out once the server has it");
+  say("A label waits on this device for the server; sign out later");
 });
 
-const desk = /** @type {HTMLElement | null} */ (document.querySelector("[data-desk]"));
-if (!user || !waiting().length) desk && start(desk);
-else {
-  desk && start(desk);
-  flush().then((next) => { if (next) location.assign(next); });
-}
+const desk = one("[data-desk]");
+if (desk) start();
+if (user && waiting().length) flush().then((next) => next && location.assign(next));
 
-/** @param {HTMLElement} desk */
-function start(desk) {
+function start() {
   const revealed = desk.dataset.desk === "revealed";
   const item = desk.dataset.item;
-  const form = /** @type {HTMLFormElement} */ (desk.querySelector("form.side"));
-  const all = (selector, from = desk) => /** @type {any[]} */ ([...from.querySelectorAll(selector)]);
-  const one = (selector, from = desk) => /** @type {any} */ (from.querySelector(selector));
-  const fields = all("fieldset"), sentences = all(".ans > li"), draftName = `touchstone.draft.${user}.${item}`;
-  const keys = Object.fromEntries(Object.entries(JSON.parse(desk.dataset.keys ?? "{}")).map(([action, key]) => [key, action]));
-  const keySwitch = /** @type {HTMLButtonElement} */ (document.querySelector("[data-switch]"));
+  const form = one("form.side");
+  const fields = all("fieldset", form), sentences = all(".ans > li"), draftName = `touchstone.draft.${user}.${item}`;
+  const keys = JSON.parse(desk.dataset.keys);
+  const keySwitch = one("[data-switch]");
   const seconds = visibleSeconds();
   const past = [];
   let field = 0, sentence = -1, changing = false, matching = true, busy = false, shut = false, timer = 0, used = Date.now();
   let until = desk.dataset.until ?? "";
-  let keysOn = desk.dataset.on === "1" && localStorage.getItem("touchstone.keys") !== "off";
+  let keysOn = desk.dataset.on === "1" && disk.getItem("touchstone.keys") !== "off";
   let before = state();
 
-  function state() { return new URLSearchParams(/** @type {any} */ (new FormData(form))).toString(); }
+  function state() { return new URLSearchParams(new FormData(form)).toString(); }
 
   function restore(body) {
     const said = new URLSearchParams(body);
-    for (const input of /** @type {any} */ (form.elements)) {
+    for (const input of form.elements) {
       if (!input.name || input.type === "hidden" || input.type === "submit") continue;
       if (input.type === "radio" || input.type === "checkbox") input.checked = said.getAll(input.name).includes(input.value);
       else if (said.has(input.name)) input.value = said.get(input.name);
@@ -102,7 +95,7 @@ function start(desk) {
     before = now;
     show();
     if (revealed) return;
-    localStorage.setItem(draftName, now);
+    disk.setItem(draftName, now);
     clearTimeout(timer);
     timer = setTimeout(saveDraft, 800);
   }
@@ -111,8 +104,8 @@ function start(desk) {
     const body = before;
     const answer = await post(`${form.action}/draft`, body).catch(() => null);
     if (busy) return;
-    if (answer?.ok && body === before) localStorage.removeItem(draftName);
-    say(answer?.ok ? `Draft stored ${clock()}` : "Draft stored on this device");
+    if (answer?.ok && body === before) disk.removeItem(draftName);
+    say(answer?.ok ? `Draft stored ${clock()}` : "Draft kept on this device");
   }
 
   function show() {
@@ -124,11 +117,12 @@ function start(desk) {
     const text = one("[data-from]"), view = one("[data-diff]"), from = text.dataset.from;
     const parts = text.value.trim() && text.value !== from ? diff(from, text.value) : [];
     view.hidden = !parts.length;
-    view.replaceChildren(...parts.map(([kind, words]) => kind ? Object.assign(document.createElement(kind), { textContent: words }) : words));
+    view.replaceChildren(...parts.map(([kind, words]) => kind ? make(kind, { textContent: words }) : words));
     const count = (kind) => parts.filter((part) => part[0] === kind).reduce((sum, part) => sum + (part[1].match(/\S+/g) ?? []).length, 0);
     one("[data-counts]").textContent = parts.length ? `${count("del")} words out, ${count("ins")} in` : "as it stands";
   }
 
+  const locked = () => revealed && !changing;
   const chosen = (set) => one("input[type=radio]:checked", set);
 
   function goTo(index) {
@@ -136,15 +130,15 @@ function start(desk) {
     fields.forEach((set, at) => set.classList.toggle("now", at === field && (!revealed || changing)));
     fields[field]?.scrollIntoView({ block: "nearest" });
     const guide = one("[data-guide]");
-    guide.hidden = !fields.length;
+    guide.hidden = false;
     one("p", guide).textContent = fields[field]?.querySelector(".rule p").textContent ?? "";
   }
 
   function choose(number) {
-    const open = document.querySelector(":popover-open");
+    const open = one(":popover-open");
     if (open) return all("button", open)[number - 1]?.click();
     const radio = all("input[type=radio]", fields[field])[number - 1];
-    if (!radio || (revealed && !changing)) return;
+    if (!radio || locked()) return;
     radio.checked = true;
     radio.focus({ preventScroll: true });
     changed();
@@ -157,29 +151,29 @@ function start(desk) {
   function change() {
     if (!revealed) return;
     changing = true;
-    goTo(Math.max(0, fields.findIndex((set) => one(".differs", set))));
-    say("Choose with 1 to 4; that stores the change. Enter stores it as it is");
+    goTo(fields.findIndex((set) => one(".differs", set)));
+    say("Choose with 1 to 4 to store the change");
   }
 
   function mark(name) {
-    const input = one(`.marks input[value=${name}]`, sentences[sentence] ?? desk);
-    if (!input || sentence < 0 || (revealed && !changing)) return;
+    const input = one(`.marks input[value=${name}]`, sentences[sentence] ?? form);
+    if (!input || sentence < 0 || locked()) return;
     input.checked = !input.checked;
     changed();
     if (input.checked && sentence < sentences.length - 1) toSentence(sentence + 1);
   }
 
-  const unmarked = () => sentences.length && one("fieldset[data-marks] [data-fails]:checked") && !one(".marks input[value=unsupported]:checked, .marks input[value=contradicted]:checked");
+  const unmarked = () => sentences.length && one("fieldset[data-marks] [data-fails]:checked") && !one(".marks :is([value=unsupported], [value=contradicted]):checked");
 
   function finish() {
-    if (revealed && !changing) return one("[data-main]").click();
+    if (locked()) return one("[data-main]").click();
     const missing = fields.findIndex((set) => !chosen(set));
     if (missing >= 0) {
       goTo(missing);
       return say(`${one("legend", fields[missing]).textContent.trim()} has no label yet`);
     }
     if (unmarked()) {
-      toSentence(Math.max(0, sentence));
+      toSentence(sentence);
       return say("Mark at least one sentence as unsupported or contradicted");
     }
     store();
@@ -193,7 +187,7 @@ function start(desk) {
     body.set("seconds", seconds().toFixed(1));
     const entry = { url: form.action, key: body.get("key"), body: body.toString() };
     write(boxName, [...waiting(), entry]);
-    localStorage.removeItem(draftName);
+    disk.removeItem(draftName);
     say("Storing…");
     const next = await deliver(entry);
     busy = false;
@@ -215,13 +209,9 @@ function start(desk) {
   }
 
   function undo() {
-    if (!past.length) return one("[data-act=undo]")?.click();
-    before = past.pop();
-    restore(before);
-    const now = before;
-    before = "";
+    if (!past.length) return press("undo");
+    restore(past.pop());
     changed(false);
-    before = now;
     say("Undone");
   }
 
@@ -234,11 +224,11 @@ function start(desk) {
   };
   const moves = {
     ArrowUp: () => goTo(field - 1), ArrowDown: () => goTo(field + 1), Enter: finish,
-    "[": () => toSentence(sentence - 1), "]": () => toSentence(sentence + 1), ",": () => toSentence(sentence - 1), ".": () => toSentence(sentence + 1),
+    "[": () => toSentence(sentence - 1), "]": () => toSentence(sentence + 1),
   };
 
-  document.addEventListener("keydown", (event) => {
-    const at = /** @type {HTMLElement} */ (event.target);
+  on(document, "keydown", (event) => {
+    const at = event.target;
     touch();
     if (event.isComposing || event.metaKey || event.altKey || shut) return;
     if (at.matches("textarea, select, input:not([type=radio], [type=checkbox])")) {
@@ -248,24 +238,23 @@ function start(desk) {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (event.ctrlKey && key !== "z") return;
     if (!keysOn || (key === "Enter" && at.matches("a, button, summary"))) return;
-    const bracket = { BracketLeft: "[", BracketRight: "]" }[event.code];
+    const alias = { ",": "[", ".": "]", BracketLeft: "[", BracketRight: "]" };
     const name = event.ctrlKey ? "undo" : keys[key];
-    const act = /^[1-9]$/.test(key) ? () => choose(Number(key)) : name ? acts[name] ?? (() => press(name)) : moves[key] ?? moves[bracket ?? ""];
-    if (!act || (document.querySelector(":popover-open") && !/^[1-9]$/.test(key) && !name)) return;
+    const act = /^[1-9]$/.test(key) ? () => choose(Number(key)) : name ? acts[name] ?? (() => press(name)) : moves[alias[key] ?? alias[event.code] ?? key];
+    if (!act || (one(":popover-open") && !/^[1-9]$/.test(key) && !name)) return;
     event.preventDefault();
     act();
   });
-  desk.addEventListener("input", () => changed());
-  desk.addEventListener("pointerdown", touch);
-  for (const li of sentences) li.addEventListener("click", () => toSentence(sentences.indexOf(li)));
-  form.addEventListener("submit", (event) => {
-    const by = /** @type {any} */ (event.submitter);
-    if (by?.hasAttribute("formaction")) return;
+  on(desk, "input", () => changed());
+  on(desk, "pointerdown", touch);
+  for (const li of sentences) on(li, "click", () => toSentence(sentences.indexOf(li)));
+  on(form, "submit", (event) => {
+    if (event.submitter?.hasAttribute("formaction")) return;
     event.preventDefault();
     changing = revealed;
     finish();
   });
-  form.addEventListener("focusin", (event) => {
+  on(form, "focusin", (event) => {
     const index = fields.findIndex((set) => set.contains(event.target));
     if (index >= 0 && index !== field) goTo(index);
   });
@@ -285,32 +274,32 @@ function start(desk) {
       if (Date.now() - used < 600_000) renew();
       else if (left() < 75_000) say("This item goes to others in a minute; press any key to keep it");
     }, 60_000);
-    window.addEventListener("pagehide", () => { if (!busy) post(`${form.action}/release`, `until=${encodeURIComponent(until)}`).catch(() => null); });
+    on(window, "pagehide", () => { if (!busy) post(`${form.action}/release`, `until=${encodeURIComponent(until)}`).catch(() => null); });
   }
 
-  const tab = crypto.randomUUID?.() ?? String(Math.random());
+  const tab = Math.random();
   const channel = new BroadcastChannel("touchstone.desk");
-  channel.addEventListener("message", ({ data }) => {
+  on(channel, "message", ({ data }) => {
     if (data.item !== item || data.user !== user || shut) return;
     if (data.taken === tab) {
       shut = true;
-      for (const input of /** @type {any} */ (form.elements)) input.disabled = true;
+      for (const input of form.elements) input.disabled = true;
       say("Open in another tab; this one only shows it");
     } else if (!data.taken) channel.postMessage({ item, user, taken: data.tab });
   });
   channel.postMessage({ item, user, tab });
 
   const showSwitch = () => { keySwitch.hidden = false; keySwitch.textContent = keysOn ? "Turn keys off" : "Turn keys on"; };
-  keySwitch.addEventListener("click", () => {
+  on(keySwitch, "click", () => {
     keysOn = !keysOn;
-    localStorage.setItem("touchstone.keys", keysOn ? "on" : "off");
+    disk.setItem("touchstone.keys", keysOn ? "on" : "off");
     showSwitch();
   });
 
-  const kept = revealed ? null : localStorage.getItem(draftName);
+  const kept = revealed ? null : disk.getItem(draftName);
   if (kept) { restore(kept); changed(false); } else show();
   showSwitch();
-  goTo(Math.max(0, fields.findIndex((set) => !chosen(set))));
+  goTo(fields.findIndex((set) => !chosen(set)));
   if (!revealed && sentences.length) toSentence(0);
   desk.dataset.ready = "";
 }
@@ -345,7 +334,7 @@ function visibleSeconds() {
     if (!document.hidden) total += Math.min(now - last, 60_000);
     last = now;
   };
-  for (const name of ["keydown", "pointerdown", "pointermove", "scroll", "visibilitychange"]) document.addEventListener(name, tick, { passive: true });
+  for (const name of ["keydown", "pointermove", "scroll", "visibilitychange"]) on(document, name, tick);
   return () => { tick(); return total / 1000; };
 }
 
