@@ -4,11 +4,13 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from app.errors import NotFound
 from feedback_ui import (
+    adjudicating,
     browsing,
     conversing,
     doctoring,
     exporting,
     measuring,
+    own_settings,
     queues,
     reviewing,
     signing_in,
@@ -31,6 +33,8 @@ for part in (
     measuring,
     queues,
     reviewing,
+    adjudicating,
+    own_settings,
     trends,
     weekly,
 ):

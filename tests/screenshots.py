@@ -75,6 +75,7 @@ def main(out: Path = Path("screenshots")) -> None:
                     color_scheme=theme,  # type: ignore[arg-type]
                     viewport={"width": width, "height": height},
                 )
+                context.set_default_timeout(120_000)
                 _take(context.new_page(), server.address, link, out, f"{theme}-{size}")
                 context.close()
                 advance(1)

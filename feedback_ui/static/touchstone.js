@@ -284,7 +284,7 @@ function start() {
     if (data.taken === tab) {
       shut = true;
       for (const input of form.elements) input.disabled = true;
-      say("Open in another tab; this one only shows it");
+      say("Open in another tab");
     } else if (!data.taken) channel.postMessage({ item, user, taken: data.tab });
   });
   channel.postMessage({ item, user, tab });
@@ -306,7 +306,7 @@ function start() {
 
 /** The parts of two texts, word by word: ["", both], ["del", only the first], ["ins", only the second]. */
 function diff(first, second) {
-  const a = first.match(/\s+|\S+/g) ?? [], b = second.match(/\s+|\S+/g) ?? [];
+  const a = first.match(/\S+\s*|^\s+/g) ?? [], b = second.match(/\S+\s*|^\s+/g) ?? [];
   let head = 0, tail = 0;
   while (head < a.length && head < b.length && a[head] === b[head]) head++;
   while (tail < a.length - head && tail < b.length - head && a.at(-1 - tail) === b.at(-1 - tail)) tail++;
