@@ -17,6 +17,7 @@ from app.database import exclude_others
 from app.errors import BadRequest, NotFound
 from app.store.evaluations import enqueue, evaluations_of, reset
 from app.store.rollups import Contribution, roll_up
+from app.store.search import forget_words, index_words, words_condition
 from app.tables import Annotation, Evaluation, Interaction
 from evaluators.protocol import EvaluatorSpec
 
@@ -102,6 +103,7 @@ def save_interactions(
     created = [row for key, row in newest.items() if key not in stored]
     session.add_all(created)
     session.flush()
+    index_words(session, created)
     current = [stored.get(key, row) for key, row in newest.items()]
     enqueue(session, current, evaluations, specs=specs, now=now)
     unchanged = len(rows) - len(created) - len(changed)
@@ -125,6 +127,7 @@ def drop_interactions(session: Session, rows: Sequence[Interaction]) -> None:
         [Contribution(row, one, -1) for row in gone for one in evaluations.get(row.id, [])],
     )
     gone_ids = [row.id for row in gone]
+    forget_words(session, gone_ids)
     session.execute(delete(Evaluation).where(col(Evaluation.interaction_id).in_(gone_ids)))
     session.execute(delete(Interaction).where(col(Interaction.id).in_(gone_ids)))
 
@@ -201,9 +204,7 @@ def _restricted(query: Any, filters: InteractionFilter) -> Any:
     for key, value in filters.segments.items():
         query = query.where(col(Interaction.segments)[key].as_string() == value)
     if filters.text:
-        pattern = f"%{_escape_like(filters.text)}%"
-        in_prompt = col(Interaction.prompt).ilike(pattern, escape="\\")
-        query = query.where(or_(in_prompt, col(Interaction.response).ilike(pattern, escape="\\")))
+        query = query.where(words_condition(filters.text))
     return query
 
 
@@ -292,6 +293,8 @@ def _change(
     for evaluation in evaluations:
         evaluation.started_at = old.started_at
     if words_changed:
+        forget_words(session, [old.id])
+        index_words(session, [old])
         reset(evaluations)
     else:
         roll_up(session, _contributions(old, evaluations))
@@ -299,10 +302,6 @@ def _change(
 
 def _contributions(row: Interaction, evaluations: Iterable[Evaluation]) -> list[Contribution]:
     return [Contribution(row, evaluation) for evaluation in evaluations]
-
-
-def _escape_like(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _cursor(row: Interaction) -> str:
