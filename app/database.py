@@ -160,6 +160,25 @@ def insert_new(session: Session, table: type[SQLModel], rows: Sequence[Mapping[s
     return counted.execute(statement, [dict(row) for row in rows]).rowcount
 
 
+def overwrite_deleted(session: Session) -> None:
+    """Let what this session deletes be overwritten in SQLite's file, not only be unlinked."""
+    if is_sqlite(session):
+        session.execute(text("PRAGMA secure_delete = ON"))
+
+
+def reclaim(engine: Engine) -> None:
+    """Clear deleted words from SQLite's full-text index and its log; PostgreSQL does so itself."""
+    if engine.dialect.name != "sqlite":
+        return
+    with transaction(engine) as session:
+        overwrite_deleted(session)
+        session.execute(text("INSERT INTO search_words (search_words) VALUES ('optimize')"))
+    with engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.exec_driver_sql("BEGIN")
+
+
 def ping(engine: Engine) -> None:
     """Return when the database answers; raise Busy when it does not."""
     with reading(engine) as session:

@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("app.judge", "app.quality", "app.workload"),
     ("app.columns", "app.packing", "app.review_tables"),
     ("app.tables",),
-    ("app.database", "app.migrate", "app.migrations"),
+    ("app.backup", "app.database", "app.migrate", "app.migrations"),
     ("app.store",),
     ("app.ingest", "app.reports", "app.export", "app.measures", "app.pace"),
     ("app.requests", "app.answers", "app.writing"),

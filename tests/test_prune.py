@@ -1,0 +1,122 @@
+"""What is old is forgotten; labels, what they are on, and counts stay."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from sqlalchemy import Engine
+from sqlmodel import SQLModel, func, select
+from typer.testing import CliRunner
+
+from app.commands import prune
+from app.criteria import Criteria
+from app.database import transaction
+from app.settings import Settings
+from app.store.annotations import add_annotation
+from app.store.interactions import InteractionFilter, list_interactions
+from app.tables import Annotation, Evaluation, Interaction, Rollup, SpanEntry, Trace
+from tests.builders import a_span, save, score_all, some_interactions
+from tests.telemetry import put_spans
+
+SECRET = "Zanzibar"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Any:
+    """The counts that the command prints on the test's database."""
+    monkeypatch.setenv("TOUCHSTONE_DATABASE_URL", database_url)
+    line = typer.Typer()
+    line.command()(prune.command)
+
+    def _run(*arguments: str) -> dict[str, Any]:
+        result = CliRunner().invoke(line, [*arguments, "--json"])
+        assert result.exit_code == 0, result.output
+        return dict(json.loads(result.stdout))
+
+    return _run
+
+
+@pytest.fixture
+def rows(
+    engine: Engine, criteria: Criteria, settings: Settings, now: datetime
+) -> list[Interaction]:
+    """Three old interactions, the first labelled, and a new one; an old trace and a new one."""
+    old = some_interactions(3, prompt=f"{SECRET}?", received_at=now - timedelta(days=4000))
+    new = some_interactions(4, prompt=f"{SECRET} now?", received_at=datetime.now(now.tzinfo))[3:]
+    save(engine, [*old, *new])
+    score_all(engine, criteria, settings)
+    with transaction(engine) as session:
+        label = Annotation(
+            project="default",
+            interaction_id=old[0].id,
+            criterion="toxicity",
+            reviewer="anna",
+            final_label="none",
+            guideline_version="g",
+            idempotency_key="k",
+            created_at=now,
+        )
+        add_annotation(session, label, criteria=criteria)
+        ages = {"e" * 32: now - timedelta(days=4000), "f" * 32: datetime.now(now.tzinfo)}
+        for trace_id, at in ages.items():
+            put_spans(session, [a_span(trace_id=trace_id)], now=at)
+        for trace in session.exec(select(Trace)):
+            trace.pending_since_at = None
+            session.add(trace)
+    return [*old, *new]
+
+
+def count(engine: Engine, table: type[SQLModel]) -> int:
+    with transaction(engine) as session:
+        return session.exec(select(func.count()).select_from(table)).one()
+
+
+def test_old_interactions_go_and_what_a_person_labelled_stays(
+    run: Any, engine: Engine, rows: list[Interaction]
+) -> None:
+    counts = count(engine, Rollup)
+    assert run("--interactions", "365", "--dry-run")["interactions"] == 2
+    assert count(engine, Interaction) == 4
+    assert run("--interactions", "365")["interactions"] == 2
+    with transaction(engine) as session:
+        left = {
+            row.id
+            for row in list_interactions(session, "default", InteractionFilter(text=SECRET)).rows
+        }
+        judged = set(session.exec(select(Evaluation.interaction_id)))
+    assert left == judged == {rows[0].id, rows[3].id}
+    assert count(engine, Rollup) == counts
+    assert run("--interactions", "365")["interactions"] == 0
+
+
+def test_old_spans_go_with_their_trace(run: Any, engine: Engine, rows: list[Interaction]) -> None:
+    assert run("--spans", "90") == {"traces": 1, "interactions": 0, "dry_run": False}
+    assert count(engine, SpanEntry) == 1
+    with transaction(engine) as session:
+        assert list(session.exec(select(Trace.trace_id))) == ["f" * 32]
+    assert count(engine, Interaction) == 4
+
+
+def test_something_must_be_said(run: Any, rows: list[Interaction]) -> None:
+    line = typer.Typer()
+    line.command()(prune.command)
+    assert "say what to forget" in str(CliRunner().invoke(line, []).exception)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_no_forgotten_word_is_left_in_the_files(
+    run: Any, engine: Engine, criteria: Criteria, settings: Settings, tmp_path: Path
+) -> None:
+    old = some_interactions(
+        3, prompt=f"{SECRET}?", received_at=datetime.fromisoformat("2016-01-01T00:00:00+00:00")
+    )
+    save(engine, old)
+    assert any(SECRET.encode() in path.read_bytes() for path in tmp_path.glob("test.db*"))
+    assert run("--interactions", "365")["interactions"] == 3
+    engine.dispose()
+    for path in tmp_path.glob("test.db*"):
+        assert SECRET.encode() not in path.read_bytes(), path
+        assert SECRET.lower().encode() not in path.read_bytes(), path
