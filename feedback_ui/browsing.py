@@ -23,6 +23,7 @@ from app.store.annotations import add_annotation, annotations_of, own_annotation
 from app.store.evaluations import coverage, evaluations_of
 from app.store.feedback import feedback_of
 from app.store.interactions import get_interaction, interactions_of_trace, list_interactions
+from app.store.preferences import saved_views
 from app.store.reviews import list_queues, progress_of
 from app.tables import Annotation, Interaction, Rollup
 from feedback_ui.doctoring import silent_applications
@@ -30,6 +31,7 @@ from feedback_ui.filters import filter_choices, filter_from
 from feedback_ui.pages import all_posted, criteria_of, go_to, page, posted_form
 from feedback_ui.passages import passages_of, sentence_evidence, sentences_of
 from feedback_ui.verdicts import ShownVerdict, shown_annotations, shown_verdicts
+from feedback_ui.views import query_of
 
 PER_PAGE = 25
 LIST_EXCERPT = 220
@@ -120,16 +122,19 @@ def interactions(request: Request, caller: Reader) -> Response:
         ids = [row.id for row in found.rows]
         evaluations, labelled = evaluations_of(session, ids), annotations_of(session, ids)
         choices = filter_choices(session, caller.project, criteria, fields)
+        views = saved_views(session, caller.project)
     rows = [
         ListRow(row, shown_verdicts(evaluations.get(row.id, []), criteria), row.id in labelled)
         for row in found.rows
     ]
     older = None
-    kept = {name: value for name, value in fields.items() if value and name != "cursor"}
+    query = query_of(fields)
     if found.next_cursor is not None:
-        older = "/interactions?" + urlencode({**kept, "cursor": found.next_cursor})
-    shown: dict[str, Any] = {"rows": rows, "older": older, "query": urlencode(kept)}
-    return page(request, "interactions.html", caller, **shown, **choices)
+        older = f"/interactions?{query}&" + urlencode({"cursor": found.next_cursor})
+    shown: dict[str, Any] = {"rows": rows, "older": older, "query": query, "views": views}
+    return page(
+        request, "interactions.html", caller, may_save=caller.may("review"), **shown, **choices
+    )
 
 
 @router.get("/interactions/{id}")

@@ -15,6 +15,7 @@ from feedback_ui import (
     reviewing,
     signing_in,
     trends,
+    views,
     weekly,
 )
 from feedback_ui.pages import DIGESTS, MEDIA_TYPES, STATIC, error_page
@@ -36,6 +37,7 @@ for part in (
     adjudicating,
     own_settings,
     trends,
+    views,
     weekly,
 ):
     router.include_router(part.router)
