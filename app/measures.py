@@ -259,7 +259,11 @@ def _estimates(
 ) -> list[Estimate]:
     values = statistics([one for some in clusters for one in some])
     intervals = cluster_bootstrap(clusters, statistics, draws=DRAWS)
-    return [Estimate(*pair) for pair in zip(values, intervals, strict=True)]
+    return [
+        # Draws from answers that are all alike say nothing about the answers that were not seen.
+        Estimate(value, interval if interval is not None and interval.width > 0 else None)
+        for value, interval in zip(values, intervals, strict=True)
+    ]
 
 
 def _conversations(session: Session, ids: Sequence[str]) -> dict[str, str | None]:

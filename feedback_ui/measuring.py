@@ -16,6 +16,9 @@ from feedback_ui.passages import letter_of
 TOO_MANY_CHANGED = 0.1
 """Where more labels change after the reveal, verdicts sway people more than they help."""
 
+WIDEST = 0.4
+"""Between -1 and 1, an interval wider than this says too little for a heading."""
+
 router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
 
 
@@ -52,7 +55,7 @@ def measures(
 
 
 def _headline(found: list[Measures]) -> str:
-    known = [one for one in found if one.between.alpha.value is not None]
+    known = [one for one in found if _is_known(one.between.alpha)]
     if not known:
         return "How far the labels can be trusted"
     worst = min(known, key=lambda one: one.between.alpha.value or 0.0)
@@ -60,6 +63,10 @@ def _headline(found: list[Measures]) -> str:
         f"Reviewers agree least on {worst.criterion.title.lower()}: "
         f"alpha {_number(worst.between.alpha)}"
     )
+
+
+def _is_known(estimate: Estimate) -> bool:
+    return estimate.interval is not None and estimate.interval.width <= WIDEST
 
 
 def _pairs(one: Measures, own_name: str) -> list[dict[str, Any]]:
@@ -95,7 +102,8 @@ def _percent_between(estimate: Estimate) -> str:
     if estimate.value is None:
         return "–"
     if estimate.interval is None:
-        return f"{percent(estimate.value)}, too few to say"
+        alike = {0.0: "in no case seen", 1.0: "in all cases seen"}
+        return f"{percent(estimate.value)}, {alike.get(estimate.value, 'too few to say')}"
     low, high = estimate.interval
     return f"{percent(estimate.value)}, {percent(low)} to {percent(high)}"
 

@@ -127,6 +127,13 @@ def test_what_cannot_be_told_is_missing_and_changes_are_counted(criteria: Criter
     assert found.between.alpha.value is None
 
 
+def test_answers_that_are_all_alike_have_no_interval(criteria: Criteria) -> None:
+    rows = [said(n, who, fails=False) for n in range(40) for who in ("anna", "ben")]
+    between = measured(criteria, rows).between
+    assert between.observed == (1.0, None)
+    assert between.kappa == (None, None)
+
+
 def label_all(
     engine: Engine, criteria: Criteria, settings: Settings, now: datetime, **changes: Any
 ) -> None:
@@ -204,7 +211,8 @@ def test_the_page_says_what_is_known_and_names_nobody(
     assert "There is no blind label yet" in client.get("/measures").text
     label_all(engine, criteria, settings, now)
     html = client.get("/measures").text
-    assert "Reviewers agree least on groundedness" in html
+    assert "How far the labels can be trusted" in html
+    assert "66.7\u202f%" in html
     assert "reviewer A and reviewer B" in html
     main = html.split("<main", 1)[1]
     assert not any(name in main for name in ("anna", "ben", "carla"))
