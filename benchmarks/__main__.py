@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import signal
 import subprocess
 import sys
 import time
@@ -26,6 +27,8 @@ PARTS = {
 def main() -> None:
     """Run the chosen parts one after the other; the file is written anew after each of them."""
     arguments = _arguments()
+    # A run that is stopped must stop its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     share_cores()
     about, started = describe(), time.perf_counter()
     sections: list[Section] = []
