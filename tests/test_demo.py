@@ -30,6 +30,7 @@ from app.demo.spans import spans_of_interaction
 from app.demo.traffic import DemoInteraction, demo_traffic, digest
 from app.errors import SetupError
 from app.ingest.assemble import assemble_trace
+from app.ingest.chunks import spans_of_chunk
 from app.ingest.otlp import decode_traces
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -197,10 +198,10 @@ def test_everything_that_is_sent_is_read_back_as_it_was_meant():
     by_trace = {}
     for kept in exporters:
         body = encode_spans(kept.spans).SerializeToString()
-        decoded = decode_traces(body, "application/x-protobuf", project="default", now=NOW)
+        decoded = decode_traces(body, "application/x-protobuf", project="default")
         assert decoded.rejected == 0
-        for row in decoded.rows:
-            by_trace.setdefault(row.trace_id, []).append(row)
+        for span in (one for row in decoded.rows for one in spans_of_chunk(row, "default", NOW)):
+            by_trace.setdefault(span.trace_id, []).append(span)
     for one in traffic:
         (row,) = assemble_trace(by_trace[f"{one.trace_id:032x}"], [], now=NOW)
         assert (row.prompt, row.response) == (one.prompt, one.response)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from app.reports.courses import Course, Share, follow, together
+from app.reports.pairs import Pair, find_pairs
 from app.reports.tallies import EVERYTHING, Slice, Tallies, Tally
 from app.statistics.comparison import Comparison, compare_shares
 from app.statistics.control_charts import p_prime
@@ -100,6 +101,8 @@ class Findings:
     compared_slices: int
     able_slices: int
     """The comparisons that could reach significance at all; only these are corrected for."""
+    pairs: Sequence[Pair] = ()
+    """Two slices at once, within the slices that got worse; the surest first."""
 
     @property
     def events(self) -> list[Measure]:
@@ -130,10 +133,13 @@ def find(tallies: Tallies, criteria: Sequence[str]) -> Findings:
     parts = [part for one in failing for part in _parts(tallies, one)]
     changes = _adjust_above([part.change for part in parts], CHANGE_LEVEL)
     gaps = _adjust_above([part.gap for part in parts], GAP_LEVEL)
+    judged = list(_judged_parts(parts, changes, gaps))
+    hits = [(part.criterion, part.where) for part in judged if part.verdict == "worse"]
     return Findings(
         failing={one.criterion: one for one in measures if one.about == "failing"},
         unjudged={one.criterion: one for one in measures if one.about == "unjudged"},
-        parts=list(_judged_parts(parts, changes, gaps)),
+        parts=judged,
+        pairs=find_pairs(tallies, hits, level=GAP_LEVEL, least=LEAST_CHANGE_SLICE),
         compared_measures=sum(one.course.against_usual is not None for one in measures),
         compared_slices=sum(pair is not None for part in parts for pair in (part.change, part.gap)),
         able_slices=sum(value is not None for value in (*changes, *gaps)),

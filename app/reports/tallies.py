@@ -8,7 +8,7 @@ back is as long as there are different combinations of segments, not as there ar
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -79,6 +79,8 @@ class Tallies:
     received: tuple[int, ...]
     by_criterion: Mapping[str, Mapping[Slice, Sequence[Tally]]]
     sources: Mapping[str, Sequence[frozenset[Source]]]
+    combinations: Mapping[str, Mapping[frozenset[Slice], Tally]] = field(default_factory=dict)
+    """The last week alone, by everything that an answer shares with others at once."""
 
     def of(self, criterion: str, part: Slice = EVERYTHING) -> Sequence[Tally]:
         """One tally per week; empty tallies where nothing was judged."""
@@ -133,17 +135,22 @@ def count_weeks(
     week = _week_number(weeks, time_zone)
     received = _received(session, scope, week, len(weeks))
     cells: dict[str, dict[Slice, list[Tally]]] = defaultdict(dict)
+    combinations: dict[str, dict[frozenset[Slice], Tally]] = defaultdict(dict)
     sources: dict[str, list[set[Source]]] = {}
     for row in session.execute(_grouped(scope, week, evaluators)):
         tally = _tally(row.status, row.passed, row.interactions)
-        for part in _slices(row):
+        parts = list(_slices(row))
+        if row.week == len(weeks) - 1:
+            whole, known = frozenset(parts), combinations[row.criterion]
+            known[whole] = known.get(whole, Tally()) + tally
+        for part in parts:
             series = cells[row.criterion].setdefault(part, [Tally()] * len(weeks))
             series[row.week] = series[row.week] + tally
         if row.status == "scored":
             found = sources.setdefault(row.criterion, [set() for _ in weeks])
             found[row.week].add(Source(row.evaluator, row.version, row.threshold))
     frozen = {name: [frozenset(one) for one in found] for name, found in sources.items()}
-    return Tallies(tuple(weeks), received, cells, frozen)
+    return Tallies(tuple(weeks), received, cells, frozen, combinations)
 
 
 def main_evaluators(

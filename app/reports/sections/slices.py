@@ -1,11 +1,16 @@
 """Where it changed: every slice against its own usual rate, last week and the rest of the week."""
 
+from collections.abc import Sequence
+
 from app.reports import blocks
 from app.reports.findings import LEAST_CHANGE_SLICE, LEAST_SLICE_N, Part, Place
 from app.reports.material import Material
 from app.reports.numbers import counted, listed
+from app.reports.pairs import Pair
 from app.reports.phrases import capital, gap_sentence, lead_places, slice_name
 
+PAIR_COLUMNS = ("Within", "And", "Both", "The rest within", "Difference", "Reading")
+MOST_PAIRS = 8
 COLUMNS = (
     "Slice",
     "This week",
@@ -41,6 +46,9 @@ def section(material: Material) -> blocks.Section:
         rows = [_row(material, part) for part in parts]
         card = blocks.table(COLUMNS, rows, caption="Slices compared")
         content.append(blocks.folded("The numbers, and the comparison with the rest", [card]))
+    pairs = material.findings.pairs
+    if pairs:
+        content.append(_pair_table(material, pairs))
     if not content:
         content.append(blocks.text(_advice(material)))
     return blocks.section("slices", "Slices", heading(material), content, note=_note(material))
@@ -53,7 +61,7 @@ def heading(material: Material) -> str:
         places = lead_places(findings, event.criterion)
         if event.about == "failing" and event.change == "worse":
             failures = material.criteria.get(event.criterion).failures
-            sits = f"The rise of {failures} sits in {listed(places)}"
+            sits = f"The rise of {failures} sits in {listed(places)}{_most_of_all(findings.pairs)}"
             return sits if places else f"The rise of {failures} sits in no single slice"
     worse = findings.places(None, "worse")
     if worse:
@@ -70,6 +78,35 @@ def heading(material: Material) -> str:
     if not findings.compared_slices:
         return "There are too few answers per slice to compare them"
     return "No slice got worse"
+
+
+def _most_of_all(pairs: Sequence[Pair]) -> str:
+    """The part of the worst slice in which the change sits, where one stands out."""
+    first = next((pair for pair in pairs if pair.holds), None)
+    return f", most of all in {slice_name(first.other)}" if first is not None else ""
+
+
+def _pair_table(material: Material, pairs: Sequence[Pair]) -> blocks.Block:
+    standing = [pair for pair in pairs if pair.holds]
+    rows = [_pair_row(material, pair) for pair in pairs[: max(MOST_PAIRS, len(standing))]]
+    number = counted(len(pairs), "comparison")
+    caption = f"Two slices at once, within those that got worse: {number}, corrected together"
+    table = blocks.table(PAIR_COLUMNS, rows, caption=caption)
+    return table if standing else blocks.folded(caption, [table])
+
+
+def _pair_row(material: Material, pair: Pair) -> list[blocks.Cell]:
+    tone = "concern" if pair.holds else ""
+    title = material.criteria.get(pair.criterion).title.lower()
+    reading = "Stands out" if pair.holds else "As the rest within"
+    return [
+        blocks.words(f"{capital(slice_name(pair.where))}: {title}"),
+        blocks.words(slice_name(pair.other)),
+        blocks.share(pair.share, tone=tone, is_supported=pair.holds),
+        blocks.share(pair.rest, is_supported=pair.holds),
+        blocks.difference(pair.gap, tone=tone),
+        blocks.state(reading, tone),
+    ]
 
 
 def _shown(material: Material) -> list[Part]:
