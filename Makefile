@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo serve test bench bench-quality faults screenshots check format lock
+.PHONY: help setup demo serve test bench bench-quality bench-findings faults screenshots check format lock
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ bench: $(READY) ## Measure the speed of everything here; writes benchmarks/resul
 
 bench-quality: $(READY) ## Measure the judges on the labelled sets of DATA; writes benchmarks/quality.md
 	$(BIN)/touchstone bench quality --all --data $(DATA) $(if $(LIMIT),--limit $(LIMIT)) $(if $(CACHE),--cache $(CACHE))
+
+bench-findings: $(READY) ## Count what the report claims in simulated weeks; writes benchmarks/findings.md
+	$(BIN)/python -m benchmarks.false_findings
 
 faults: $(READY) ## Break things on purpose, in about half an hour; writes benchmarks/faults.md
 	$(BIN)/python -m tests.faults

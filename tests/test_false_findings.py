@@ -1,0 +1,24 @@
+"""A short version of `make bench-findings`: hardly a false claim, and large changes are found."""
+
+from app.reports.tallies import Slice
+from benchmarks.false_findings import Change, false_claims, found, theory
+
+QUIET_WEEKS, CHANGED_WEEKS = 24, 6
+
+
+def test_hardly_any_quiet_week_with_forty_slices_claims_a_regression() -> None:
+    assert false_claims(200, QUIET_WEEKS) <= 0.05 * QUIET_WEEKS + 2
+
+
+def test_a_rise_of_five_points_is_named_in_most_weeks_of_two_thousand_answers() -> None:
+    assert found(2000, Change(0.05), CHANGED_WEEKS) >= CHANGED_WEEKS - 1
+
+
+def test_a_large_rise_in_one_of_forty_slices_is_named_where_it_is() -> None:
+    change = Change(0.25, Slice("segment_0", "0"))
+    assert found(2000, change, CHANGED_WEEKS) >= CHANGED_WEEKS - 1
+
+
+def test_the_power_of_theory_grows_with_the_change_and_is_the_level_without_one() -> None:
+    assert theory(2000, 0.0) < 0.02
+    assert theory(2000, 0.03) < theory(2000, 0.05)
