@@ -90,6 +90,8 @@ def _weights(source: NDArray[np.int64], replicates: int, seed: int) -> Array:
         return np.ones((1, 0))
     count = int(source.max()) + 1
     chances = np.full(count, 1 / count)
+    if count < 2:
+        return np.ones((1, len(source)))
     drawn = np.random.default_rng(seed).multinomial(count, chances, size=replicates)
     return np.vstack([np.ones(len(source)), drawn[:, source]]).astype(np.float64)
 

@@ -68,6 +68,13 @@ def test_copies_of_a_row_do_not_narrow_an_interval_by_source() -> None:
         assert copied[name] == once[name]
 
 
+def test_a_single_source_has_figures_but_no_interval() -> None:
+    figures: dict[str, Any] = measure(
+        [0.1, 0.9], [0, 1], threshold=0.5, higher_is_better=True, groups=["a", "a"]
+    )
+    assert figures["auroc"] == {"value": 1.0, "low": None, "high": None}
+
+
 def test_a_judge_that_knows_only_the_domain_is_no_judge_within_domains() -> None:
     domains = ["easy"] * 50 + ["hard"] * 50
     labels = [1] * 40 + [0] * 10 + [1] * 10 + [0] * 40

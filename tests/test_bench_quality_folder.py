@@ -135,6 +135,14 @@ def test_whole_sources_are_picked_and_the_choice_does_not_depend_on_the_order() 
     assert all(sum(source_of(a) == source_of(b) for b in picked) == 5 for a in picked)
 
 
+def test_one_long_document_does_not_stand_for_a_set() -> None:
+    long = [Row(f"a{n}", "made", Sample("", "x", ("long",)), 0) for n in range(200)]
+    short = [Row(f"b{n}", "made", Sample("", "x", (f"{n}",)), 0) for n in range(200)]
+    picked = pick_sources(long + short, 100)
+    assert len(picked) >= 100
+    assert sum(source_of(row) == "long" for row in picked) <= 5
+
+
 def test_an_unknown_set_is_refused_with_those_that_exist(tmp_path: Path) -> None:
     data = folder(tmp_path)
     with pytest.raises(BadRequest, match=r"no set nope.*cad_nli, crows_pairs, trecqa"):

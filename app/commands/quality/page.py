@@ -26,8 +26,8 @@ def page(report: dict[str, Any], plan: Plan) -> str:
 HEAD = """\
 # Quality of the judges
 
-Made by `{command}` on {machine}, in {seconds:.0f} s, with {taken} of each development set (whole
-sources, chosen by a hash). The same figures are in `quality.json`.
+Made by `{command}` on {machine}, in {seconds:.0f} s, with {taken} of each development set
+(chosen by a hash, source after source). The same figures are in `quality.json`.
 
 Development sets serve for choosing and reporting, never for training; test sets are sealed and not
 in this table. Intervals are 95 % bootstrap intervals over sources: rows about one document,

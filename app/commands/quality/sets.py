@@ -10,6 +10,8 @@ from evaluators.training.rows import Row, RowsError, rank, read_rows
 SUFFIX = ".dev.jsonl.gz"
 SOURCE_KEYS = ("group_id", "source_id", "pair_id", "question_id")
 """Fields that say which rows were made from one source."""
+SOURCES_AT_LEAST = 20
+"""From how many documents the picked rows come, where there are as many."""
 FITTED_ROWS = 3000
 """How many rows the response-only control is fitted on."""
 
@@ -46,7 +48,11 @@ def source_of(row: Row) -> str:
 
 
 def pick_sources(rows: Sequence[Row], limit: int | None) -> list[Row]:
-    """At least `limit` rows where there are as many: whole sources, chosen by a hash."""
+    """About `limit` rows, chosen by a hash, source after source.
+
+    Pairs and candidates of one question stay whole; of a document at most a twentieth of `limit`
+    is taken, so that a few long ones do not stand for the set.
+    """
     if limit is None or len(rows) <= limit:
         return list(rows)
     by_source: dict[str, list[Row]] = {}
@@ -56,7 +62,9 @@ def pick_sources(rows: Sequence[Row], limit: int | None) -> list[Row]:
     for source in sorted(by_source, key=lambda one: (rank(one), one)):
         if len(picked) >= limit:
             break
-        picked += by_source[source]
+        own = by_source[source]
+        most = max(1, limit // SOURCES_AT_LEAST) if own[0].sample.has("contexts") else len(own)
+        picked += sorted(own, key=lambda row: (rank(row.id), row.id))[:most]
     return picked
 
 
