@@ -184,6 +184,7 @@ def pages_of(desk: Desk) -> list[str]:
     return [
         *("/", "/interactions", f"/interactions/{desk.interaction}", f"/traces/{trace}"),
         *("/review", "/review/1", "/review/1/history", "/me", "/measures", "/adjudicate/1"),
+        *("/conversation?id=c1", "/interactions?text=refund&application=shop"),
         *("/trends?bucket=day", "/reports"),
     ]
 
