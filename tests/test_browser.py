@@ -256,8 +256,8 @@ def test_the_keys_move_stay_out_of_texts_and_can_be_turned_off(
         assert page.locator("input:checked").count() == 1
         page.keyboard.press("x")
         page.get_by_role("dialog", name="Skip this item").wait_for()
-        page.keyboard.press("2")
-        page.wait_for_load_state()
+        with page.expect_navigation(url="**/review/1"):
+            page.keyboard.press("2")
         assert "Not my field" in page.goto(f"{desk.address}/review/1/history").text()
     assert not labels(engine)
     assert not desk.faults
