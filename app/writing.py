@@ -82,9 +82,10 @@ class Writer:
             self._run(jobs)
         except Busy as error:
             # Whoever waited meanwhile has waited long enough, too.
-            for job in [*jobs, *self._waiting]:
+            for job in jobs:
                 job.finish(error=error)
-            self._waiting.clear()
+            while self._waiting:
+                self._waiting.popleft().finish(error=error)
         except SQLAlchemyError:
             # One job's fault is its own: the first runs alone, the others in their own turns.
             self._run(jobs[:1])
