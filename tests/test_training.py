@@ -12,9 +12,8 @@ import pytest
 from app.quality import measure, pick_threshold
 from evaluators.heads.network import Network, calibrated, read_head
 from evaluators.protocol import Sample
-from evaluators.training.caching import FeatureCache, Rows, text_key
 from evaluators.training.corruption import make_claims, reword
-from evaluators.training.fitting import Bags, Fitted, Grams, Recipe, fit_curve, fit_network, pool
+from evaluators.training.fitting import Bags, Recipe, fit_curve, fit_network, pool
 from evaluators.training.grounding import support_examples
 from evaluators.training.rows import Row, RowsError, Source, pick_rows, read_rows
 from evaluators.training.tasks import Scored, Trained
@@ -42,25 +41,16 @@ RECIPE = Recipe(hidden=(8,), epochs=25, learning_rate=1e-2, dropout=0.0, sign=-1
 
 def test_a_network_learns_bags_and_is_the_same_every_time() -> None:
     rows = bags()
-    first, second = (fit_network(rows, RECIPE).network for _ in range(2))
+    first, second = (fit_network(rows, RECIPE) for _ in range(2))
     for (one, _), (other, _) in zip(first.layers, second.layers, strict=True):
         assert np.array_equal(one, other)
     outputs = pool(first.logits(rows.features), rows.bag, len(rows.labels), -1)
     assert ((outputs > 0) == rows.labels).mean() > 0.8
 
 
-def test_letters_are_learned_beside_the_vectors() -> None:
-    rows = bags(60)
-    fitted = fit_network(rows, RECIPE, Grams.of([[1, 2]] * len(rows.bag), 8))
-    assert isinstance(fitted, Fitted)
-    assert fitted.gram_weights is not None
-    assert fitted.gram_weights[1] != 0
-    assert fitted.gram_weights[5] == 0
-
-
 def test_one_row_gives_what_many_rows_give() -> None:
     rows = bags()
-    network = fit_network(rows, RECIPE).network
+    network = fit_network(rows, RECIPE)
     together = network.logits(rows.features)
     alone = np.concatenate([network.logits(row[None, :]) for row in rows.features])
     assert np.array_equal(together, alone)
@@ -115,20 +105,6 @@ def test_rows_are_read_from_gzip_and_wrong_ones_are_named(tmp_path: Path) -> Non
     path.write_bytes(gzip.compress(b"[1]\n"))
     with pytest.raises(RowsError, match=r"train.jsonl.gz, line 1"):
         list(read_rows(path))
-
-
-def test_features_are_computed_once(tmp_path: Path) -> None:
-    asked: list[int] = []
-
-    def compute(indices: list[int]) -> list[Rows]:
-        asked.extend(indices)
-        return [np.full((index, 2), index, dtype=np.float16) for index in indices]
-
-    keys = [text_key(str(n)) for n in range(3)]
-    for _ in range(2):
-        rows = FeatureCache(tmp_path / "cache.npz").collect(keys, compute, "x")
-        assert [len(row) for row in rows] == [0, 1, 2]
-    assert asked == [0, 1, 2]
 
 
 def trained() -> Trained:

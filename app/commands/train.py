@@ -1,4 +1,4 @@
-"""`touchstone train`: makes the bundled heads again from labelled lines."""
+"""`touchstone train`: makes the bundled judges again from labelled lines."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,23 +10,24 @@ from rich.progress import Progress, TaskID
 from app.criteria import read_criteria
 from app.errors import SetupError
 from app.quality import measure, pick_threshold
-from evaluators.training.run import train_heads
+from evaluators.training.encoders import ENCODERS, train_encoder
+from evaluators.training.run import TASKS, train_head
 
-TASKS = ("groundedness", "answer_relevance", "context_relevance", "toxicity", "bias")
+FOLDERS = "The folder of labelled lines, one per criterion."
 
 
 def command(
     task: Annotated[str, typer.Argument(help=f"One of {', '.join(TASKS)}, or all.")],
-    data: Annotated[Path, typer.Option(help="The folder of labelled lines, one per criterion.")],
+    data: Annotated[Path, typer.Option(help=FOLDERS)],
     out: Annotated[Path, typer.Option(help="Where weights, manifest and card are written.")],
-    cache: Annotated[
-        Path | None, typer.Option(help="Keeps computed features, for a faster second run.")
-    ] = None,
+    work: Annotated[
+        Path, typer.Option(help="Where checkpoints are kept; a stopped run goes on from them.")
+    ] = Path("training"),
     keep_threshold: Annotated[
         bool, typer.Option(help="Report at the threshold of criteria.toml, not at a new one.")
     ] = False,
 ) -> None:
-    """Train a head on a CPU in minutes.
+    """Train an encoder (an hour on two cores) or the last step of a judge (minutes).
 
     Example: touchstone train toxicity --data data --out heads
     """
@@ -42,12 +43,15 @@ def command(
             progress.update(bars[what], completed=done, total=total)
 
         for name in TASKS if task == "all" else (task,):
+            if name in ENCODERS:
+                entry = train_encoder(name, data, out, work, show)
+                typer.echo(f"{name}: {entry['file']} {entry['sha256']}")
+                continue
             criterion = criteria.get(name)
-            entry = train_heads(
+            entry = train_head(
                 name,
                 data=data,
                 out=out,
-                cache=cache,
                 progress=show,
                 higher_is_better=criterion.higher_is_better,
                 threshold=criterion.threshold if keep_threshold else None,

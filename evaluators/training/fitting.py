@@ -6,7 +6,6 @@ where one bad sentence spoils the response (`sign=1`), the lowest where every se
 """
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -56,56 +55,29 @@ class Recipe:
     sign: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Grams:
-    """Hashed letters per sentence: `buckets[starts[i]:starts[i + 1]]` belong to sentence i."""
-
-    buckets: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    size: int
-
-    @classmethod
-    def of(cls, listed: Sequence[Sequence[int]], size: int) -> "Grams":
-        starts = np.cumsum([0, *(len(own) for own in listed)])
-        buckets = np.array([one for own in listed for one in own], dtype=np.int64)
-        return cls(buckets, starts, size)
-
-    def rows(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
-        """The buckets of some sentences in a row, and where each sentence begins."""
-        parts = [self.buckets[self.starts[row] : self.starts[row + 1]] for row in rows]
-        begins = np.cumsum([0, *(len(part) for part in parts)])[:-1]
-        return torch.from_numpy(np.concatenate(parts)), torch.from_numpy(begins)
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """A fitted network, with a weight per bucket of letters where letters were given."""
-
-    network: Network
-    gram_weights: Array | None = None
-
-
 class _Fit:
     """One run of the optimiser over bags of sentences."""
 
-    def __init__(self, bags: Bags, recipe: Recipe, grams: Grams | None) -> None:
+    def __init__(self, bags: Bags, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         torch.set_num_threads(1)
         torch.use_deterministic_algorithms(True)
-        self.bags, self.recipe, self.grams = bags, recipe, grams
+        self.bags, self.recipe = bags, recipe
         self.mean, self.scale = bags.features.mean(0), bags.features.std(0) + 1e-3
         standard = np.clip((bags.features - self.mean) / self.scale, -8, 8)
         self.inputs = torch.from_numpy(standard.astype(np.float32))
         sizes = [standard.shape[1], *recipe.hidden, 1]
         self.layers = [torch.nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
-        self.letters = torch.nn.Parameter(torch.zeros(grams.size if grams else 1))
         self.order = np.argsort(bags.bag, kind="stable")
         self.starts = np.searchsorted(bags.bag[self.order], np.arange(len(bags.labels) + 1))
 
     def run(self) -> None:
         recipe = self.recipe
         filled = [i for i in range(len(self.bags.labels)) if self.starts[i] < self.starts[i + 1]]
-        optimiser = torch.optim.AdamW(self._parameters(), lr=recipe.learning_rate)
+        parameters = [one for layer in self.layers for one in layer.parameters()]
+        optimiser = torch.optim.AdamW(
+            parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
         steps = recipe.epochs * (len(filled) // recipe.batch + 1)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / (steps + 1))
         shuffler = Random(recipe.seed)
@@ -118,28 +90,13 @@ class _Fit:
                 optimiser.step()
                 schedule.step()
 
-    def _parameters(self) -> list[dict[str, object]]:
-        dense = [parameter for layer in self.layers for parameter in layer.parameters()]
-        decay = self.recipe.weight_decay
-        letters = {
-            "params": [self.letters],
-            "weight_decay": decay,
-            "lr": 10 * self.recipe.learning_rate,
-        }
-        return [{"params": dense, "weight_decay": decay}, *([letters] if self.grams else [])]
-
     def _outputs(self, rows: NDArray[np.int64]) -> torch.Tensor:
         states = F.dropout(self.inputs[torch.from_numpy(rows)], self.recipe.dropout / 2)
         for number, layer in enumerate(self.layers):
             states = layer(states)
             if number < len(self.layers) - 1:
                 states = F.dropout(F.relu(states), self.recipe.dropout)
-        if self.grams is None:
-            return states[:, 0]
-        buckets, begins = self.grams.rows(rows)
-        sums = F.embedding_bag(buckets, self.letters[:, None], begins, mode="sum")[:, 0]
-        counts = torch.diff(begins, append=torch.tensor([len(buckets)])).clamp(min=1)
-        return states[:, 0] + sums / counts.sqrt()
+        return states[:, 0]
 
     def _loss(self, chosen: list[int]) -> torch.Tensor:
         spans = [(self.starts[index], self.starts[index + 1]) for index in chosen]
@@ -154,16 +111,15 @@ class _Fit:
         return (losses * weights).sum() / weights.sum()
 
 
-def fit_network(bags: Bags, recipe: Recipe, grams: Grams | None = None) -> Fitted:
-    """A network, and weights for letters if there are any, fitted to the bags."""
-    fit = _Fit(bags, recipe, grams)
+def fit_network(bags: Bags, recipe: Recipe) -> Network:
+    """A network fitted to the bags."""
+    fit = _Fit(bags, recipe)
     fit.run()
     layers = tuple(
         (layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy().copy())
         for layer in fit.layers
     )
-    network = Network(fit.mean.astype(np.float32), fit.scale.astype(np.float32), layers)
-    return Fitted(network, fit.letters.detach().numpy().copy() if grams else None)
+    return Network(fit.mean.astype(np.float32), fit.scale.astype(np.float32), layers)
 
 
 def pool(outputs: Array, bags: NDArray[np.int64], n: int, sign: int) -> Array:

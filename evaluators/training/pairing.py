@@ -8,38 +8,34 @@ from random import Random
 from evaluators.training.rows import Row, Source, rank
 
 ANSWERS = (
-    Source("squad1_sentence", "CC BY-SA 4.0", 2600),
-    Source("ares_answer", "Apache-2.0", 1600),
-    Source("xstest_refusals", "CC BY 4.0", 600, folder="refusal"),
-    Source("alce_utility", "MIT", 400, folder="informativeness"),
-    Source("mtrag_human", "Apache-2.0", 300, folder="informativeness"),
+    Source("squad1_sentence", "CC BY-SA 4.0", 6500),
+    Source("ares_answer", "Apache-2.0", 3000),
+    Source("xstest_refusals", "CC BY 4.0", 900, folder="refusal"),
+    Source("alce_utility", "MIT", folder="informativeness"),
+    Source("mtrag_human", "Apache-2.0", folder="informativeness"),
     Source("expertqa_informativeness", "MIT", folder="informativeness"),
 )
 ANSWERS_DEV = (
-    Source("squad1_sentence", limit=900),
-    Source("wikiqa", limit=700),
-    Source("trecqa", limit=500),
-    Source("expertqa_informativeness", limit=300, folder="informativeness"),
+    Source("squad1_sentence", limit=1500),
+    Source("wikiqa"),
+    Source("trecqa"),
+    Source("expertqa_informativeness", limit=400, folder="informativeness"),
 )
 CONTEXTS = (
-    Source("ares_context", "Apache-2.0", 900),
-    Source("squad1_sentence", "CC BY-SA 4.0", 1800, folder="answer_relevance"),
-    Source("squad1_qa", "CC BY-SA 4.0", 400, folder="groundedness"),
+    Source("ares_context", "Apache-2.0", 2600),
+    Source("squad1_sentence", "CC BY-SA 4.0", 2500, folder="answer_relevance"),
 )
+PASSAGES = Source("squad1_qa", "CC BY-SA 4.0", 6000, folder="groundedness")
+"""Whose paragraphs are also read beside questions about other paragraphs of the same article."""
+PASSAGES_READ = 1800
 CONTEXTS_DEV = (
     Source("msmarco_trulens"),
     Source("squad1_sentence", limit=500, folder="answer_relevance"),
 )
+HELD_APART = 0.1
+"""The share of prompts, by hash, that only the last step and its calibration see."""
 GRADES = {"expertqa_informativeness": (1, 3), "mtrag_human": (0, 2), "alce_utility": (1, 3)}
 """Up to which grade an answer is off point, and from which it is to the point."""
-
-SHARE = 0.8
-"""The share of prompts that is read, chosen by hash, so that a run takes minutes."""
-
-
-def is_held_apart(example: "PairExample", share: float) -> bool:
-    """Whether an example is left to the calibration: the first prompts by hash."""
-    return example.group < share * SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,12 @@ class PairExample:
         return rank(self.prompt)
 
 
-def answer_examples(data: Path, *, seed: int = 7) -> list[PairExample]:
+def is_held_apart(example: PairExample) -> bool:
+    """Whether an example is left to the last step: the first prompts by hash."""
+    return example.group < HELD_APART
+
+
+def answer_examples(data: Path, *, seed: int = 5) -> list[PairExample]:
     """Prompts with answers, evasions, refusals, echoes and answers to other prompts."""
     random = Random(seed)
     examples = [
@@ -68,26 +69,37 @@ def answer_examples(data: Path, *, seed: int = 7) -> list[PairExample]:
         for example in _answer(row)
     ]
     whole = [one for one in examples if one.label == 1]
-    examples += _mismatched(whole, random, share=0.3)
-    examples += [_echo(one, random) for one in random.sample(whole, min(150, len(whole)))]
-    examples += list(_evasions(whole, random))
-    kept = [one for one in examples if one.group < SHARE]
-    return sorted(kept, key=lambda example: (example.group, example.id))
+    examples += _mismatched(whole, random, share=0.25)
+    examples += [_echo(one, random) for one in random.sample(whole, min(300, len(whole)))]
+    return [*examples, *_evasions(whole, random), *_evasions(whole, random)]
 
 
-def context_examples(data: Path, *, seed: int = 7) -> list[PairExample]:
+def context_examples(data: Path, *, seed: int = 5) -> list[PairExample]:
     """Prompts with passages that help and passages that do not."""
-    random = Random(seed)
     examples = [
         example
         for source in CONTEXTS
         for row in source.rows(data, "context_relevance", "train")
         for example in _context(row)
     ]
-    whole = [one for one in examples if one.label == 1]
-    examples += _mismatched(whole, random, share=0.35)
-    kept = [one for one in examples if one.group < SHARE]
-    return sorted(kept, key=lambda example: (example.group, example.id))
+    return examples + _siblings(data, Random(seed))
+
+
+def _siblings(data: Path, random: Random) -> list[PairExample]:
+    """Questions with their paragraph, and with another paragraph of the same article."""
+    rows = [row for row in PASSAGES.rows(data, "", "train") if row.label == 1]
+    articles: dict[str, list[Row]] = {}
+    for row in rows:
+        articles.setdefault(row.id.split("-")[2], []).append(row)
+    made = []
+    for row in random.sample(rows, min(PASSAGES_READ, len(rows))):
+        article = articles[row.id.split("-")[2]]
+        others = [one for one in article if one.sample.contexts != row.sample.contexts]
+        other = random.choice(others or rows)
+        prompt, passage = row.sample.prompt, row.sample.contexts[0]
+        made.append(PairExample(row.id, "paragraphs", prompt, passage, 1))
+        made.append(PairExample(f"{row.id}-x", "paragraphs", prompt, other.sample.contexts[0], 0))
+    return made
 
 
 def dev_pairs(data: Path, source: Source, criterion: str) -> list[PairExample]:

@@ -1,32 +1,31 @@
-"""One call that trains a head and writes it."""
+"""One call that trains an encoder or a head and writes it."""
 
 from pathlib import Path
 
-from evaluators.engine import Encoder
-from evaluators.training.caching import Progress
-from evaluators.training.tasks import Kit, train
+from evaluators.training.encoders import ENCODERS
+from evaluators.training.progress import Progress
+from evaluators.training.tasks import HEADS, Kit, train
 from evaluators.training.writing import Direction, Measure, PickThreshold, write_head
+from evaluators.tuned import Encoders
+from evaluators.weights import BUNDLED
 
-CACHED_TOKENS = 100_000
+TASKS = (*ENCODERS, *HEADS)
 
 
-def train_heads(
+def train_head(
     task: str,
     *,
     data: Path,
     out: Path,
-    cache: Path | None,
     progress: Progress,
     higher_is_better: bool,
     threshold: float | None,
     measure: Measure,
     pick: PickThreshold,
 ) -> dict[str, object]:
-    """Train one head, write its files and return its entry in the manifest."""
-    encoder = Encoder(device="cpu", cached_tokens=CACHED_TOKENS)
-    encoder.load()
-    if cache is not None:
-        cache.mkdir(parents=True, exist_ok=True)
-    trained = train(task, Kit(data=data, encoder=encoder, cache=cache, progress=progress))
+    """Train the last step of a judge on the encoders of `out`, write it and return its entry."""
+    encoders = Encoders("cpu", out if (out / "encoders.json").is_file() else BUNDLED)
+    encoders.load()
+    trained = train(task, Kit(data=data, encoders=encoders, progress=progress))
     direction = Direction(higher_is_better=higher_is_better, threshold=threshold)
     return write_head(trained, out, direction=direction, measure=measure, pick=pick)

@@ -11,9 +11,12 @@ from evaluators.engine import ENCODER, file_digest
 from evaluators.training.tasks import Scored, Trained
 from evaluators.weights import calibration_id
 
-VERSION = "1"
-FEW_FALSE_ALARMS = frozenset({"context_relevance", "groundedness"})
+VERSION = "2"
+FEW_FALSE_ALARMS = frozenset({"context_relevance"})
 """Heads whose failures are rare in practice, so that false alarms would drown them."""
+MORE_LIKELY_THAN_NOT = 0.5
+FAILING = 0.2
+"""Which share of answers is taken to be ungrounded in practice when the threshold is chosen."""
 Measure = Callable[..., dict[str, object]]
 PickThreshold = Callable[..., float]
 
@@ -30,18 +33,21 @@ USE = {
     "high score mean biased.",
 }
 LIMITS = {
-    "groundedness": "The encoder reads sentences apart, so that a contradiction that hides in one "
-    "word, arithmetic, tables and claims spread over several passages are often missed. Other "
-    "languages than English were hardly seen.",
+    "groundedness": "The encoder reads a claim beside at most five pieces of the contexts, chosen "
+    "by shared words: support that is worded quite differently, arithmetic over tables and claims "
+    "that only many passages together support are often missed. Other languages than English were "
+    "hardly seen.",
     "answer_relevance": "It does not know whether an answer is true. Answers of one or two words "
-    "are judged mostly by their type (a name, a number).",
+    "are judged mostly by their type (a name, a number). Of long answers the first parts and the "
+    "last one are read.",
     "context_relevance": "A passage on the right topic that lacks the answer often scores high. "
     "The training passages are encyclopedic and English.",
-    "toxicity": "Sarcasm, quoting and reclaimed words are often judged wrongly, and hate that is "
-    "said politely is missed. Each sentence is judged without what was said before it.",
-    "bias": "The head recognises contempt of groups far better than stereotypes that are told in "
-    "neutral words; on paired sentences that differ only in the group (crows_pairs, "
-    "bbq_ambiguous) it is near chance. English only.",
+    "toxicity": "Sarcasm and hate that is said politely are often missed, quotations sometimes "
+    "flagged. A response is judged without the prompt. English only; insults in other languages "
+    "are mostly missed.",
+    "bias": "The judge knows contempt of groups better than stereotypes that are told in neutral "
+    "words. It sees one response, not whether an application treats groups differently; that "
+    "belongs to the report. English only.",
 }
 
 
@@ -59,16 +65,33 @@ def choose_threshold(trained: Trained, pick: PickThreshold) -> float:
     chat = trained.dev.get("chat")
     if chat is not None and not any(chat.labels):
         ordered = sorted(chat.scores)
-        return round(ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))] + 0.0001, 4)
+        highest = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))] + 0.0001
+        return max(MORE_LIKELY_THAN_NOT, round(highest, 4))
     if chat is not None:
         return round(_low_score(chat, 20), 4)
     sets = [one for one in trained.dev.values() if 0 < sum(one.labels) < len(one.labels)]
     if trained.name in FEW_FALSE_ALARMS:
         return round(sum(_low_score(one, 10) for one in sets) / len(sets), 4)
+    if trained.name == "groundedness":
+        return _best_for_share(sets)
     size = min(300, max(len(one.labels) for one in sets))
     scores = [score for one in sets for score in _stretched(one.scores, size)]
     labels = [label for one in sets for label in _stretched(one.labels, size)]
     return pick(scores, [int(label) for label in labels])
+
+
+def _best_for_share(sets: Sequence[Scored]) -> float:
+    """The threshold of the highest mean F1 of failures, were one row in `1 / FAILING` failing."""
+    steps = [step / 200 for step in range(1, 200)]
+    return max(steps, key=lambda step: sum(_f1_at(one, step) for one in sets))
+
+
+def _f1_at(scored: Scored, threshold: float) -> float:
+    rows = list(zip(scored.scores, scored.labels, strict=True))
+    good = [score < threshold for score, label in rows if label]
+    bad = [score < threshold for score, label in rows if not label]
+    caught, false = FAILING * sum(bad) / len(bad), (1 - FAILING) * sum(good) / len(good)
+    return 2 * caught / (caught + false + FAILING)
 
 
 def _low_score(scored: Scored, part: int) -> float:
@@ -83,10 +106,18 @@ def _stretched(values: Sequence[float], size: int) -> list[float]:
 
 
 def _rule(trained: Trained) -> str:
+    if trained.name == "groundedness":
+        return (
+            "the highest F1 of ungrounded answers, averaged over the development sets, each "
+            f"weighted as if {FAILING:.0%} of its answers were ungrounded"
+        )
     if trained.name == "answer_relevance":
         return "at most 5 % of the answers of a general chatbot, label 1 of set `chat`, fail"
     if "chat" in trained.dev:
-        return "at most 1 % of the answers of a general chatbot, set `chat`, fail"
+        return (
+            "more likely than not, and so high that at most 1 % of the answers of a general "
+            "chatbot, set `chat`, fail"
+        )
     if trained.name in FEW_FALSE_ALARMS:
         return "the mean over the development sets of the score that a tenth of label 1 stays below"
     return "the highest balanced accuracy over the development sets, each weighing the same"
@@ -138,16 +169,19 @@ def _card(
         USE[trained.name],
         "",
         f"* Weights: `{entry['file']}`, {parameters:,} numbers, sha256 `{entry['sha256']}`",
-        f"* Encoder: {ENCODER.name}, frozen, sha256 `{ENCODER.sha256}`",
-        f"* Calibration: `{entry['calibration']}` (Platt, on rows of the training sets that were "
-        "held apart by a hash of their contexts, prompt or text)",
+        f"* Base: {ENCODER.name}, sha256 `{ENCODER.sha256}`; its upper layers are replaced by "
+        f"those of `{_encoder_of(trained.name)}`, whose card is `encoders.md`",
+        f"* Calibration: `{entry['calibration']}` (Platt, on rows that neither the encoder nor the "
+        "last step was fitted to, held apart by a hash of their contexts, prompt or text)",
         f"* Threshold: {entry['threshold']}; the rule ({_rule(trained)}) gives {chosen}",
         "* Licence of the weights: Apache-2.0; the texts they were learned from keep theirs, below",
         f"* Made by: `touchstone train {trained.name} --data DIR`. The same data, the same torch "
         "and the same kind of processor give the same digest; another processor may round "
         "differently and give another one.",
         "",
-        "## Learned from",
+        "## The last step learned from",
+        "",
+        "Rows of the training sets that were held apart from the encoder.",
         "",
         "| Set | Rows | Licence |",
         "|---|---:|---|",
@@ -170,6 +204,10 @@ def _card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _encoder_of(name: str) -> str:
+    return "text.safetensors" if name in ("toxicity", "bias") else "pair.safetensors"
 
 
 def _source_lines(trained: Trained) -> list[str]:
