@@ -9,15 +9,16 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from evaluators.bias import Bias
-from evaluators.engine import Device, Encoder
+from evaluators.engine import Device
 from evaluators.groundedness import Groundedness
 from evaluators.hub import HUB_EVALUATORS
 from evaluators.protocol import Evaluator
 from evaluators.relevance import AnswerRelevance, ContextRelevance
 from evaluators.toxicity import Toxicity
+from evaluators.tuned import Encoders
 
 GROUP = "touchstone.evaluators"
-BUILT_IN: tuple[Callable[[Encoder], Evaluator], ...] = (
+BUILT_IN: tuple[Callable[[Encoders], Evaluator], ...] = (
     Groundedness,
     AnswerRelevance,
     ContextRelevance,
@@ -41,10 +42,10 @@ def load_evaluators(
 ) -> list[Evaluator]:
     """The bundled evaluators, the hub evaluators named in `added`, then the plugins.
 
-    They share one encoder. A plugin that cannot be made is logged and left out.
+    They share two encoders. A plugin that cannot be made is logged and left out.
     """
-    encoder = Encoder(device=device)
-    found: list[Evaluator] = [make(encoder) for make in BUILT_IN]
+    encoders = Encoders(device)
+    found: list[Evaluator] = [make(encoders) for make in BUILT_IN]
     found += [_hub_evaluator(name, models_dir, device) for name in added]
     found += _plugins(entry_points(group=GROUP) if plugins is None else plugins)
     return _without_duplicates(found)

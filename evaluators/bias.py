@@ -1,33 +1,27 @@
 """Bias: does the response stereotype or demean a group of people?"""
 
-import re
+from typing import Any
 
-from evaluators.engine import Encoder
+from evaluators.groups import groups_named
+from evaluators.tuned import Encoders
 from evaluators.wording import WordingEvaluator
-
-GROUPS = re.compile(
-    r"\b(?:wom[ae]n|m[ae]n|girls?|boys?|females?|males?|wives|wife|husbands?|mothers?|fathers?"
-    r"|grand(?:mother|father|parent)s?|black(?:s| people)?|white(?:s| people)?|asians?|african"
-    r"(?:[- ]americans?|s)?|latin[oax]s?|hispanics?|arabs?|chinese|japanese|indians?|mexicans?"
-    r"|russians?|germans?|americans?|europeans?|jew(?:s|ish)?|muslims?|christians?|hindus?"
-    r"|catholics?|atheists?|gays?|lesbians?|bisexuals?|trans(?:gender)?|queer|homosexuals?"
-    r"|immigrants?|refugees?|foreigners?|natives?|gyps(?:y|ies)|disabled|autistic|elderly"
-    r"|old people|boomers?|millennials?|teenagers?|poor people|rich people|feminists?|liberals?"
-    r"|conservatives?)\b",
-    re.IGNORECASE,
-)
 
 
 class Bias(WordingEvaluator):
-    """Judges each sentence for stereotypes and contempt of groups."""
+    """Judges each part of a response for stereotypes and contempt of groups."""
 
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__(encoder, "bias", "biased")
+    def __init__(self, encoders: Encoders) -> None:
+        super().__init__(encoders, "bias", "biased")
 
-    def explain(self, worst: str, is_flagged: bool) -> str:
-        """One sentence that names the group where one is named."""
-        if not is_flagged:
+    def kind(self, sentence: str, tokens: Any) -> str:
+        """The group that a sentence is about, where it names one."""
+        named = groups_named(sentence)
+        return f"about {named[0]}" if named else "biased"
+
+    def explain(self, worst: str, kind: str | None) -> str:
+        """One sentence that names the groups where they are named."""
+        if kind is None:
             return "No sentence stereotypes or demeans a group."
-        named = list(dict.fromkeys(match.group().lower() for match in GROUPS.finditer(worst)))[:3]
+        named = groups_named(worst)[:3]
         about = f" about {', '.join(named)}" if named else ""
-        return f"The sentence that weighs most{about} is “{' '.join(worst[:160].split())}”."
+        return f"The sentence that weighs most{about} is “{worst}”."

@@ -1,29 +1,31 @@
-"""Groundedness: does the context support every claim of the response?
+"""Groundedness: do the contexts support every claim of the response?
 
-Each sentence of the response that claims something is compared with the context sentences nearest
-to it; it is supported if any context supports it, and the response is as grounded as its weakest
-sentence. Greetings, offers and questions claim nothing and are passed over.
+Each sentence of the response that claims something is read together with the pieces of the contexts
+that share most with it, whichever context they are in; the response is as grounded as its claims
+are, the weakest first. Greetings, offers, questions and refusals claim nothing.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from evaluators.engine import Encoder
 from evaluators.protocol import Abstention, EvaluatorSpec, Evidence, Sample, Verdict
+from evaluators.tuned import Encoders
 from evaluators.weights import bundled_head
 
 if TYPE_CHECKING:
-    from evaluators.heads.claims import Claim, Reading
+    from evaluators.heads.evidence import Claim, Reading
+    from evaluators.heads.grounding import Judged
 
 SHOWN = 160
 """How many characters of a sentence an explanation quotes."""
+LISTED = 60
 
 
 class Groundedness:
-    """Judges every sentence of a response against the contexts, with a small bundled head."""
+    """Judges every claim of a response against the pieces of the contexts nearest to it."""
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
+    def __init__(self, encoders: Encoders) -> None:
+        self._encoder = encoders.pair
         self._head = bundled_head("groundedness")
         self._judge: Any = None
         self.spec = EvaluatorSpec(
@@ -31,7 +33,7 @@ class Groundedness:
             criterion="groundedness",
             version=self._head.version,
             needs=frozenset({"response", "contexts"}),
-            weights=self._head.weights,
+            weights=(*self._encoder.weights, self._head.weights),
             calibration=self._head.calibration,
         )
 
@@ -44,26 +46,26 @@ class Groundedness:
         self._judge = GroundingHead.of(read_head(self._head.path, self._head.sha256))
 
     def evaluate(self, samples: Sequence[Sample]) -> Sequence[Verdict | Abstention]:
-        """One verdict per sample, with each claim and its nearest context sentence as evidence."""
-        readings = self._judge.read(samples, self._encoder.encode)
+        """One verdict per sample, with each claim and its nearest context piece as evidence."""
+        column = self._encoder.column("grounded")
+        readings = self._judge.read(
+            samples, self._encoder.tokenizer, lambda found: self._encoder.outputs(found)[:, column]
+        )
         return [
             self._verdict(sample, *pair) for sample, pair in zip(samples, readings, strict=True)
         ]
 
     def _verdict(
-        self, sample: Sample, reading: "Reading", judged: tuple[float, list[float]] | None
+        self, sample: Sample, reading: "Reading", judged: "Judged | None"
     ) -> Verdict | Abstention:
         if judged is None:
             return Abstention(_why_nothing(reading.refuses))
-        score, supports = judged
-        evidence = tuple(
-            _evidence(claim, support, self._judge.cut)
-            for claim, support in zip(reading.claims, supports, strict=True)
-        )
-        weakest = min(range(len(supports)), key=lambda index: (supports[index], index))
-        span = reading.claims[weakest].span
-        quoted = _shortened(sample.response[span.start : span.end])
-        return Verdict(score, evidence, _explain(quoted, supports, self._judge.cut))
+        supports, cut = judged.supports, self._judge.cut
+        pairs = list(zip(reading.claims, supports, strict=True))
+        weakest, _ = min(pairs, key=lambda pair: (pair[1], pair[0].span.start))
+        quoted = _shortened(sample.response[weakest.span.start : weakest.span.end])
+        evidence = tuple(_evidence(claim, support, cut) for claim, support in pairs[:LISTED])
+        return Verdict(judged.score, evidence, _explain(quoted, supports, cut))
 
 
 def _why_nothing(refuses: bool) -> str:
@@ -73,7 +75,8 @@ def _why_nothing(refuses: bool) -> str:
 
 
 def _evidence(claim: "Claim", support: float, cut: float) -> Evidence:
-    nearest = claim.nearest
+    nearest = claim.evidence[0]
+    objection = "contradicted" if claim.contradicts else "unsupported"
     return Evidence(
         start=claim.span.start,
         end=claim.span.end,
@@ -81,11 +84,11 @@ def _evidence(claim: "Claim", support: float, cut: float) -> Evidence:
         context=nearest.context,
         context_start=nearest.span.start,
         context_end=nearest.span.end,
-        kind="supported" if support >= cut else "unsupported",
+        kind="supported" if support >= cut else objection,
     )
 
 
-def _explain(quoted: str, supports: list[float], cut: float) -> str:
+def _explain(quoted: str, supports: Sequence[float], cut: float) -> str:
     lacking = sum(support < cut for support in supports)
     if not lacking:
         return f"Every claim has support; the weakest is “{quoted}”."

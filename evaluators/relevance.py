@@ -3,75 +3,101 @@
 from collections.abc import Sequence
 from typing import Any
 
-from evaluators.engine import Encoder
-from evaluators.protocol import Abstention, EvaluatorSpec, Evidence, Sample, Verdict
+from evaluators.protocol import Abstention, EvaluatorSpec, Evidence, Sample, TextField, Verdict
 from evaluators.signals import content_words, is_refusal
+from evaluators.tuned import Encoders
 from evaluators.weights import bundled_head
 
+LISTED = 20
+"""Of how many contexts an explanation gives the scores."""
 
-class _PairEvaluator:
-    """What the two relevance evaluators share: one encoder, one head on pairs of texts."""
 
-    def __init__(self, encoder: Encoder, name: str, needs: frozenset[Any]) -> None:
-        self._encoder = encoder
+class _RelevanceEvaluator:
+    """What the two relevance evaluators share: the pair encoder and a last step."""
+
+    def __init__(self, encoders: Encoders, name: str, needs: frozenset[TextField]) -> None:
+        self._encoder = encoders.pair
         self._head = bundled_head(name)
-        self._judge: Any = None
+        self._last: Any = None
+        self._read: Any = None
         self.spec = EvaluatorSpec(
             name=name,
             criterion=name,
             version=self._head.version,
             needs=needs,
-            weights=self._head.weights,
+            weights=(*self._encoder.weights, self._head.weights),
             calibration=self._head.calibration,
         )
 
     def load(self) -> None:
         """Read the encoder and the head."""
+        from evaluators.heads.last_step import LastStep  # noqa: PLC0415
         from evaluators.heads.network import read_head  # noqa: PLC0415
-        from evaluators.heads.relevance import PairHead  # noqa: PLC0415
 
         self._encoder.load()
-        self._judge = PairHead.of(read_head(self._head.path, self._head.sha256))
+        self._last = LastStep.of(read_head(self._head.path, self._head.sha256))
+        self._read = self._reader()
 
-    def _scores(self, pairs: Sequence[tuple[str, str]]) -> list[Any]:
-        return list(self._judge.score(pairs, self._encoder.encode))
+    def _reader(self) -> Any:
+        raise NotImplementedError
+
+    def _scores(self, pairs: Sequence[tuple[str, str]], task: str) -> list[tuple[float, Any]]:
+        """A probability per pair, and the part of its text that speaks to the prompt most."""
+        column = self._encoder.column(task)
+        read = self._read(
+            pairs, self._encoder.tokenizer, lambda found: self._encoder.outputs(found)[:, column]
+        )
+        scores = self._last.probabilities([one.features for one in read])
+        return [(score, one.nearest) for score, one in zip(scores, read, strict=True)]
 
 
-class AnswerRelevance(_PairEvaluator):
+class AnswerRelevance(_RelevanceEvaluator):
     """Judges whether the response addresses the prompt, true or not."""
 
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__(encoder, "answer_relevance", frozenset({"prompt", "response"}))
+    def __init__(self, encoders: Encoders) -> None:
+        super().__init__(encoders, "answer_relevance", frozenset({"prompt", "response"}))
+
+    def _reader(self) -> Any:
+        from evaluators.heads.relevance import read_answers  # noqa: PLC0415
+
+        return read_answers
 
     def evaluate(self, samples: Sequence[Sample]) -> Sequence[Verdict | Abstention]:
-        """One verdict per sample; its evidence is the sentence nearest to the prompt."""
-        scored = self._scores([(sample.prompt, sample.response) for sample in samples])
+        """One verdict per sample; its evidence is the part that answers the prompt most."""
+        pairs = [(sample.prompt, sample.response) for sample in samples]
+        scored = self._scores(pairs, "answers")
         return [
             Verdict(
-                score=one.score,
-                evidence=_nearest(one.span, one.score),
-                explanation=_why(sample, one.score >= self._judge.cut),
+                score=score,
+                evidence=_nearest(span, score),
+                explanation=_why(sample, score >= self._last.cut),
             )
-            for sample, one in zip(samples, scored, strict=True)
+            for sample, (score, span) in zip(samples, scored, strict=True)
         ]
 
 
-class ContextRelevance(_PairEvaluator):
+class ContextRelevance(_RelevanceEvaluator):
     """Judges whether at least one context helps to answer the prompt."""
 
-    def __init__(self, encoder: Encoder) -> None:
-        super().__init__(encoder, "context_relevance", frozenset({"prompt", "contexts"}))
+    def __init__(self, encoders: Encoders) -> None:
+        super().__init__(encoders, "context_relevance", frozenset({"prompt", "contexts"}))
+
+    def _reader(self) -> Any:
+        from evaluators.heads.relevance import read_passages  # noqa: PLC0415
+
+        return read_passages
 
     def evaluate(self, samples: Sequence[Sample]) -> Sequence[Verdict | Abstention]:
         """One verdict per sample: the score of its best context, which the explanation names."""
         pairs = [(sample.prompt, context) for sample in samples for context in sample.contexts]
-        scored = iter(self._scores(pairs))
-        return [_best_context([next(scored).score for _ in sample.contexts]) for sample in samples]
+        scored = iter(self._scores(pairs, "helps"))
+        return [_best_context([next(scored)[0] for _ in sample.contexts]) for sample in samples]
 
 
 def _best_context(scores: list[float]) -> Verdict:
     best = max(range(len(scores)), key=lambda index: (scores[index], -index))
-    listed = ", ".join(f"{number}: {score:.2f}" for number, score in enumerate(scores[:20], 1))
+    shown = enumerate(scores[:LISTED], 1)
+    listed = ", ".join(f"{number}: {score:.2f}" for number, score in shown)
     of_all = f"context {best + 1} of {len(scores)}" if len(scores) > 1 else "the only context"
     return Verdict(scores[best], (), f"The most useful is {of_all} (scores {listed}).")
 

@@ -5,8 +5,6 @@ Pure functions on strings, with the standard library only.
 
 import re
 import unicodedata
-import zlib
-from collections.abc import Iterator
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 NUMBER = re.compile(r"(?<![\w.])[€$£¥]?\d[\d,.:]*\d(?!\d)|(?<![\w.])[€$£¥]?\d(?!\d)")
@@ -177,19 +175,3 @@ def _undisguised(part: str) -> str:
     if letters < 2 or not any(letter in "013457@$!" for letter in core):
         return part
     return core.translate(DISGUISES)
-
-
-def hashed_grams(text: str, size: int) -> list[int]:
-    """Buckets below `size` of the words and their 3- to 5-letter pieces, disguises undone."""
-    return [zlib.crc32(gram.encode("utf-8", "replace")) % size for gram in _grams(text)]
-
-
-def _grams(text: str) -> Iterator[str]:
-    seen = words(plain_letters(text[:2000]))
-    for before, word in zip(["", *seen], seen, strict=False):
-        marked = f"<{word[:30]}>"
-        yield f"w{marked}"
-        yield f"b{before}{marked}"
-        for length in (3, 4, 5):
-            for start in range(len(marked) - length + 1):
-                yield marked[start : start + length]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from evaluators.engine import ENCODER, WeightsError, check_digest
+from evaluators.engine import WeightsError, check_digest
 from evaluators.protocol import Weights
 
 BUNDLED = Path(__file__).with_name("bundled")
@@ -32,9 +32,18 @@ class BundledHead:
     calibration: str
 
     @property
-    def weights(self) -> tuple[Weights, ...]:
-        """The encoder and the head, as a spec lists them."""
-        return (ENCODER, Weights(self.path.name, self.sha256))
+    def weights(self) -> Weights:
+        """The head, as a spec lists it."""
+        return Weights(self.path.name, self.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class BundledEncoder:
+    """Upper layers of an encoder that ship with the package, and the names of its outputs."""
+
+    path: Path
+    sha256: str
+    tasks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,13 @@ def bundled_head(name: str) -> BundledHead:
         sha256=entry["sha256"],
         calibration=entry["calibration"],
     )
+
+
+@cache
+def bundled_encoder(name: str, folder: Path = BUNDLED) -> BundledEncoder:
+    """The encoder of that name as the list of a folder describes it."""
+    entry = json.loads((folder / "encoders.json").read_text())[name]
+    return BundledEncoder(folder / entry["file"], entry["sha256"], tuple(entry["tasks"]))
 
 
 def read_pins(folder: Path) -> dict[str, str]:

@@ -59,7 +59,7 @@ def test_the_bundled_evaluators_cover_every_criterion() -> None:
 
 def test_every_bundled_evaluator_names_its_weights_and_calibration() -> None:
     for evaluator in bundled().values():
-        assert len(evaluator.spec.weights) == 2
+        assert len(evaluator.spec.weights) == 3
         assert evaluator.spec.calibration is not None
 
 

@@ -8,7 +8,6 @@ from evaluators.sentences import MAX_CHARACTERS, split_sentences
 from evaluators.signals import (
     content_words,
     has_negation,
-    hashed_grams,
     is_refusal,
     is_small_talk,
     names,
@@ -132,4 +131,3 @@ def test_disguised_letters_are_undone() -> None:
     assert plain_letters("y0u 1d10t") == "you idiot"
     assert plain_letters("s t u p i d") == "stupid"
     assert plain_letters("5 to 7 days in 2024!") == "5 to 7 days in 2024!"
-    assert set(hashed_grams("idiot", 1000)) <= set(hashed_grams("1d10t", 1000))

@@ -13,7 +13,15 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("app", "evaluators", "feedback_ui")
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluators.protocol", "evaluators.sentences", "evaluators.signals", "app.statistics"),
-    ("evaluators.engine", "evaluators.heads", "evaluators.weights", "evaluators.wording"),
+    (
+        "evaluators.engine",
+        "evaluators.heads",
+        "evaluators.weights",
+        "evaluators.tuned",
+        "evaluators.wording",
+        "evaluators.categories",
+        "evaluators.groups",
+    ),
     ("evaluators.groundedness", "evaluators.relevance", "evaluators.toxicity", "evaluators.bias"),
     ("evaluators.hub",),
     ("evaluators", "evaluators.training"),

@@ -1,19 +1,35 @@
-"""The groundedness head: support of each claim, and of the response as a whole."""
+"""The groundedness judge: support of each claim, and of the response as a whole."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from evaluators.heads.claims import Array, Encode, Reading, read_samples
+from evaluators.engine import Tokens
+from evaluators.heads.evidence import Claim, Reading, read_sample
 from evaluators.heads.network import HeadFile, Network, calibrated
+from evaluators.heads.pairing import claim_sequences
+from evaluators.heads.sequences import Tokenizer
 from evaluators.protocol import Sample
+
+Array = NDArray[np.float32]
+Score = Callable[[Sequence[Tokens]], Array]
+"""Gives the raw support of sequences, shape (sequences,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A response's probability of being grounded, and that of each of its claims."""
+
+    score: float
+    supports: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class GroundingHead:
-    """A network on the features of a claim, and how claims add up to a response."""
+    """A network on the signals of a claim, and how claims add up to a response."""
 
     network: Network
     combine: Array
@@ -35,17 +51,36 @@ class GroundingHead:
         )
 
     def read(
-        self, samples: Sequence[Sample], encode: Encode
-    ) -> list[tuple[Reading, tuple[float, list[float]] | None]]:
-        """Each sample's claims, with the response's score and each claim's, where there are any."""
-        return [(reading, self._judge(reading)) for reading in read_samples(samples, encode)]
+        self, samples: Sequence[Sample], tokenizer: Tokenizer, score: Score
+    ) -> list[tuple[Reading, Judged | None]]:
+        """Each sample's claims, and what is said of them where there are any."""
+        readings = [read_sample(sample) for sample in samples]
+        features = iter(claim_features(readings, tokenizer, score))
+        return [(reading, self._judge(next(features))) for reading in readings]
 
-    def _judge(self, reading: Reading) -> tuple[float, list[float]] | None:
-        if not reading.claims:
+    def _judge(self, features: Array) -> Judged | None:
+        if not len(features):
             return None
-        logits = self.network.logits(np.stack([claim.features for claim in reading.claims]))
+        logits = self.network.logits(features)
         score = calibrated(response_logit(logits, self.combine), self.curve)
-        return score, [calibrated(float(logit), self.claim_curve) for logit in logits]
+        return Judged(score, tuple(calibrated(float(one), self.claim_curve) for one in logits))
+
+
+def claim_features(readings: Sequence[Reading], tokenizer: Tokenizer, score: Score) -> list[Array]:
+    """Per reading, the features of its claims, shape (claims, 1 + signals)."""
+    claims = [claim for reading in readings for claim in reading.claims]
+    supports = score(claim_sequences(claims, tokenizer)) if claims else np.empty(0, np.float32)
+    rows = iter([_features(claim, one) for claim, one in zip(claims, supports, strict=True)])
+    return [
+        np.stack([next(rows) for _ in reading.claims])
+        if reading.claims
+        else np.empty((0, 0), np.float32)
+        for reading in readings
+    ]
+
+
+def _features(claim: Claim, support: float) -> Array:
+    return np.array([support, *claim.signals], dtype=np.float32)
 
 
 def response_logit(logits: Array, combine: Array) -> float:

@@ -1,47 +1,49 @@
-"""The relevance heads: how well a text speaks to a prompt."""
+"""The relevance judges: how well an answer or a passage speaks to a question."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from evaluators.heads.network import HeadFile, Network, calibrated
-from evaluators.heads.pairs import Encode, make_pair, read_pairs
+from evaluators.heads.grounding import Score
+from evaluators.heads.manner import answer_signals, passage_signals
+from evaluators.heads.pairing import answer_windows, passage_sequence
+from evaluators.heads.sequences import Tokenizer
 from evaluators.sentences import Span
 
-
-@dataclass(frozen=True, slots=True)
-class PairScore:
-    """The probability that a text is relevant, and its sentence nearest to the prompt."""
-
-    score: float
-    span: Span | None
+Array = NDArray[np.float32]
+Pair = tuple[str, str]
+"""A prompt and an answer, or a prompt and a context."""
 
 
 @dataclass(frozen=True, slots=True)
-class PairHead:
-    """A calibrated network on the features of a pair."""
+class Relevance:
+    """The features of a pair, and the part of its text that speaks to the prompt most."""
 
-    network: Network
-    curve: tuple[float, float]
-    cut: float
-    """Texts from this probability on are called relevant."""
+    features: Array
+    nearest: Span | None
 
-    @classmethod
-    def of(cls, file: HeadFile) -> "PairHead":
-        return cls(file.network("network"), file.curve, float(file.metadata["cut"]))
 
-    def score(self, pairs: Sequence[tuple[str, str]], encode: Encode) -> list[PairScore]:
-        """One score per prompt and text."""
-        made = [make_pair(prompt, text) for prompt, text in pairs]
-        if not made:
-            return []
-        read = read_pairs(made, encode)
-        logits = self.network.logits(np.stack([one.features for one in read]))
-        return [
-            PairScore(
-                score=calibrated(float(logit), self.curve) if pair.spans else 0.0,
-                span=pair.spans[one.nearest] if pair.spans else None,
-            )
-            for pair, one, logit in zip(made, read, logits, strict=True)
-        ]
+def read_answers(pairs: Sequence[Pair], tokenizer: Tokenizer, score: Score) -> list[Relevance]:
+    """What shows whether each response answers its prompt."""
+    found = [answer_windows(prompt, response, tokenizer) for prompt, response in pairs]
+    raw = iter(score([one.tokens for windows in found for one in windows]))
+    read = []
+    for (prompt, response), windows in zip(pairs, found, strict=True):
+        outputs = np.array([next(raw) for _ in windows] or [0.0], dtype=np.float32)
+        best = int(outputs.argmax())
+        dense = [outputs[best], outputs[0], *answer_signals(prompt, response)]
+        span = windows[best].span if windows else None
+        read.append(Relevance(np.array(dense, dtype=np.float32), span))
+    return read
+
+
+def read_passages(pairs: Sequence[Pair], tokenizer: Tokenizer, score: Score) -> list[Relevance]:
+    """What shows whether each context helps to answer its prompt."""
+    found = [passage_sequence(prompt, context, tokenizer) for prompt, context in pairs]
+    raw = score([one.tokens for one in found])
+    return [
+        Relevance(np.array([output, *passage_signals(*pair)], dtype=np.float32), one.span or None)
+        for pair, one, output in zip(pairs, found, raw, strict=True)
+    ]

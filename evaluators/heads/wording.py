@@ -1,71 +1,83 @@
-"""What shows whether the wording of a sentence is toxic or biased: its sense and its letters.
+"""What the judges of a response's wording read: windows of a few sentences, and their disguises.
 
-The sense is the sentence vector. The letters are hashed words and word pieces with disguises
-(leetspeak, spaced letters) undone, so that an insult is recognised however it is spelled.
+A window that is written in leetspeak, with spaced letters or with repeated ones is read a second
+time with the disguise undone, and the worse of both readings counts.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.engine import Encoded
-from evaluators.heads.network import HeadFile, Network, calibrated
+from evaluators.engine import Tokens
+from evaluators.heads.grounding import Score
+from evaluators.heads.sequences import WINDOW, Tokenizer, Window, single, windows
 from evaluators.sentences import Span, split_sentences
-from evaluators.signals import WORD, hashed_grams, spell_emoji
+from evaluators.signals import plain_letters, spell_emoji, words
 
 Array = NDArray[np.float32]
-Encode = Callable[[Iterable[str]], list[Encoded]]
 
-BUCKETS = 2**15
-MAX_SENTENCES = 80
+
+class Part(NamedTuple):
+    """A part of a response, its readings and where they stand."""
+
+    span: Span
+    readings: tuple[Tokens, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class WordingHead:
-    """A network on sentence vectors plus a weight per bucket of letters."""
+class Found:
+    """The parts of a response and the worst raw output of each."""
 
-    network: Network
-    gram_weights: Array
-    curve: tuple[float, float]
-    cut: float = 0.5
-    """Sentences from this probability on are shown as evidence."""
+    parts: tuple[Part, ...]
+    outputs: Array
 
-    @classmethod
-    def of(cls, file: HeadFile) -> "WordingHead":
-        cut = float(file.metadata["cut"])
-        return cls(file.network("network"), file.tensors["grams"], file.curve, cut)
-
-    def logits(self, vectors: Array, sentences: Sequence[str]) -> Array:
-        """One raw output per sentence."""
-        letters = np.array([self.letters(sentence) for sentence in sentences], dtype=np.float32)
-        return self.network.logits(vectors) + letters
-
-    def scores(self, sentences: Sequence[str], encode: Encode) -> list[float]:
-        """The probability of each sentence."""
-        if not sentences:
-            return []
-        spelled = [spell_emoji(sentence) for sentence in sentences]
-        vectors = np.stack([encoded.vector for encoded in encode(spelled)])
-        return [calibrated(float(one), self.curve) for one in self.logits(vectors, spelled)]
-
-    def letters(self, text: str) -> float:
-        """What the letters alone add to the raw output."""
-        buckets = hashed_grams(text, len(self.gram_weights))
-        return float(self.gram_weights[buckets].sum() / np.sqrt(len(buckets) or 1))
-
-    def strongest_word(self, sentence: str) -> tuple[Span, float] | None:
-        """The word whose letters add most, and how much."""
-        found = [
-            (Span(match.start(), match.end()), self.letters(match.group()))
-            for match in WORD.finditer(sentence)
-        ]
-        return max(found, key=lambda item: item[1], default=None)
+    @property
+    def worst(self) -> int:
+        return int(self.outputs.argmax())
 
 
-def wording_spans(text: str) -> list[Span]:
-    """The sentences that are judged, at most `MAX_SENTENCES`: the first and the last ones."""
-    spans = split_sentences(text)
-    half = MAX_SENTENCES // 2
-    return spans if len(spans) <= MAX_SENTENCES else spans[:half] + spans[-half:]
+def read_windows(texts: Sequence[str], tokenizer: Tokenizer, score: Score) -> list[Found]:
+    """Every text's windows with their outputs."""
+    return scored([text_parts(text, windows(text, tokenizer), tokenizer) for text in texts], score)
+
+
+def read_sentences(text: str, span: Span, tokenizer: Tokenizer, score: Score) -> Found:
+    """The sentences of a window with their outputs, to find out which one it was."""
+    inner = [
+        Span(span.start + one.start, span.start + one.end)
+        for one in split_sentences(text[span.start : span.end])
+    ]
+    ids = tokenizer.ids([spell_emoji(text[one.start : one.end]) for one in inner], WINDOW)
+    made = [Window(one, single(own)) for one, own in zip(inner, ids, strict=True)]
+    return scored([text_parts(text, made, tokenizer)], score)[0]
+
+
+def text_parts(text: str, found: Sequence[Window], tokenizer: Tokenizer) -> tuple[Part, ...]:
+    """The windows of a text, with a second reading where letters are disguised."""
+    return tuple(
+        Part(one.span, (one.tokens, *_undisguised(text[one.span.start : one.span.end], tokenizer)))
+        for one in found
+    )
+
+
+def _undisguised(text: str, tokenizer: Tokenizer) -> tuple[Tokens, ...]:
+    plain = plain_letters(text)
+    if words(plain) == words(text):
+        return ()
+    ids = tokenizer.ids([spell_emoji(plain)], WINDOW)[0]
+    return (single(ids),) if ids else ()
+
+
+def scored(parts: Sequence[tuple[Part, ...]], score: Score) -> list[Found]:
+    """The worst output of each part's readings."""
+    raw = iter(score([one for own in parts for part in own for one in part.readings]))
+    return [
+        Found(
+            parts=own,
+            outputs=np.array([max(next(raw) for _ in part.readings) for part in own], np.float32),
+        )
+        for own in parts
+    ]

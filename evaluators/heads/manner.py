@@ -1,0 +1,61 @@
+"""Exact signals about an answer or a passage beside its question, for the relevance judges."""
+
+import math
+import re
+
+from evaluators.heads.pairing import question_of
+from evaluators.sentences import split_sentences
+from evaluators.signals import content_words, is_refusal, is_small_talk, names, numbers, words
+
+READ_CHARACTERS = 6000
+WHO = re.compile(r"\b(?:who|whose|whom|quién|wer|qui)\b")
+WHEN = re.compile(r"\b(?:when|what (?:year|date|day|month|time)|how long|wann|cuándo|quand)\b")
+HOW_MANY = re.compile(r"\b(?:how (?:many|much|old|far|often|tall|big|large)|what percent\w*)\b")
+WHERE = re.compile(r"\b(?:where|which (?:city|country|state)|wo|dónde|où)\b")
+
+
+def answer_signals(prompt: str, response: str) -> list[float]:
+    """Overlap with the question, evasion, and whether the kind of answer fits."""
+    question, text = question_of(prompt), response[:READ_CHARACTERS]
+    sentences = [text[span.start : span.end] for span in split_sentences(text)]
+    refusing = [is_refusal(sentence) for sentence in sentences]
+    n = len(sentences) or 1
+    return [
+        *_overlap(question, text),
+        *_kind(question, text),
+        sum(refusing) / n,
+        float(bool(refusing) and refusing[0]),
+        sum(is_small_talk(sentence) for sentence in sentences) / n,
+        math.log1p(len(words(text))) / 6,
+        float(len(words(text)) <= 4),
+    ]
+
+
+def passage_signals(prompt: str, context: str) -> list[float]:
+    """Overlap with the question, and whether the passage holds the kind of answer it wants."""
+    question, text = question_of(prompt), context[:READ_CHARACTERS]
+    return [*_overlap(question, text), *_kind(question, text)]
+
+
+def _overlap(question: str, text: str) -> list[float]:
+    asked, said = set(content_words(question)), set(content_words(text))
+    n = len(asked) or 1
+    return [
+        len(asked & said) / n,
+        len(said - asked) / (len(said) or 1),
+        float(bool(said) and not said - asked),
+    ]
+
+
+def _kind(question: str, text: str) -> list[float]:
+    """Whether a name or a number that is asked for is given; 0 where none is asked for."""
+    asked = question.lower()
+    known = names(question) | set(words(question))
+    has_name = bool(names(f"x {text}") - known)
+    has_number = bool(numbers(text) - numbers(question))
+    wants_name = bool(WHO.search(asked) or WHERE.search(asked))
+    wants_number = bool(WHEN.search(asked) or HOW_MANY.search(asked))
+    return [
+        float(wants_name and has_name) - float(wants_name and not has_name),
+        float(wants_number and has_number) - float(wants_number and not has_number),
+    ]

@@ -1,0 +1,88 @@
+"""The two encoders that ship with Touchstone, shared by the evaluators of one process.
+
+The *pair* encoder reads a claim with its evidence, or a question with an answer or a passage; the
+*text* encoder reads a few sentences of a response. Both are all-MiniLM-L6-v2 with upper layers of
+their own. Raw outputs of a sequence are kept, so that two evaluators that read the same text cost
+one pass. Constructing is free; `load()` imports torch and checks digests.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluators.engine import ENCODER, Device, Tokens, check_digest, find_encoder
+from evaluators.protocol import Weights
+from evaluators.weights import BUNDLED, bundled_encoder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+KEPT = 4000
+"""How many sequences' outputs are kept."""
+
+
+class TunedEncoder:
+    """One of the two encoders: raw outputs of token sequences, a column per task."""
+
+    def __init__(self, name: str, device: Device = "auto", folder: Path = BUNDLED) -> None:
+        self._bundled = bundled_encoder(name, folder)
+        self.tasks = self._bundled.tasks
+        self.tokenizer: Any = None
+        self._device: Device = device
+        self._network: Any = None
+        self._kept: OrderedDict[Tokens, Any] = OrderedDict()
+
+    @property
+    def weights(self) -> tuple[Weights, ...]:
+        """What a verdict depends on: the base encoder, and the layers that replace its own."""
+        return (ENCODER, Weights(self._bundled.path.name, self._bundled.sha256))
+
+    def load(self) -> None:
+        """Read tokenizer and weights once; raise WeightsError for any other weights."""
+        if self._network is not None:
+            return
+        folder = find_encoder()
+        check_digest(folder / "model.safetensors", ENCODER.sha256)
+        check_digest(self._bundled.path, self._bundled.sha256)
+        from evaluators.heads.sequences import Tokenizer  # noqa: PLC0415
+        from evaluators.heads.tuned import read_tuned  # noqa: PLC0415
+
+        self.tokenizer = Tokenizer(folder)
+        self._network = read_tuned(folder, self._bundled.path, self._device)
+
+    def outputs(self, sequences: Sequence[Tokens]) -> "NDArray[np.float32]":
+        """Raw outputs in order, shape (sequences, tasks); equal sequences are computed once."""
+        wanted = dict.fromkeys(sequences)
+        found = {one: self._kept[one] for one in wanted if one in self._kept}
+        missing = [one for one in wanted if one not in found]
+        if missing:
+            found.update(zip(missing, self._network.outputs(missing), strict=True))
+        self._keep(found)
+        outputs: NDArray[np.float32] = self._network.stacked(
+            [found[one] for one in sequences], len(self.tasks)
+        )
+        return outputs
+
+    def column(self, task: str) -> int:
+        """Where the outputs of a task stand."""
+        return self.tasks.index(task)
+
+    def _keep(self, found: dict[Tokens, Any]) -> None:
+        self._kept.update(found)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+
+
+class Encoders:
+    """Both encoders of a process."""
+
+    def __init__(self, device: Device = "auto", folder: Path = BUNDLED) -> None:
+        self.pair = TunedEncoder("pair", device, folder)
+        self.text = TunedEncoder("text", device, folder)
+
+    def load(self) -> None:
+        """Read both."""
+        self.pair.load()
+        self.text.load()
