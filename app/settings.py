@@ -61,6 +61,19 @@ class Settings(BaseSettings):
         32, ge=1, description="How many interactions a worker claims at a time."
     )
     time_zone: str = Field("UTC", description="Time zone that weeks and days are counted in.")
+    report_schedule: bool = Field(
+        True, description="Issue last week's report every Monday by itself."
+    )
+    report_hour: int = Field(
+        6, ge=0, le=23, description="Hour of Monday at which last week's report is issued."
+    )
+    deliver_to: str = Field(
+        "",
+        description="Apprise addresses that get the report, such as `mailto://…`, `slack://…`.",
+    )
+    public_address: str = Field(
+        "", description="Address of this server for people, for links in delivered reports."
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -70,6 +83,11 @@ class Settings(BaseSettings):
         if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError("must start with sqlite:/// or postgresql://")
         return url
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The addresses in `deliver_to`, separated by blanks."""
+        return tuple(self.deliver_to.split())
 
     @property
     def added_evaluators(self) -> tuple[str, ...]:

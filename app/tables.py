@@ -303,6 +303,44 @@ class Report(Table, table=True):
     created_at: datetime = at_column()
 
 
+class ReportTurn(Table, table=True):
+    """Who issues the report of a week by the schedule, and whether that is done."""
+
+    __tablename__ = "report_turn"
+
+    project: str = Field(primary_key=True)
+    week: str = Field(primary_key=True)
+    token: str
+    lease_until_at: datetime = at_column()
+    done_at: datetime | None = at_column(nullable=True)
+
+
+class Study(Table, table=True):
+    """What a worker found in the texts of a week: clusters of failures, drift, own checks."""
+
+    project: str = Field(primary_key=True)
+    week: str = Field(primary_key=True)
+    application: str = Field("", primary_key=True)
+    body: dict[str, Any] = json_column()
+    created_at: datetime = at_column()
+
+
+class Delivery(Table, table=True):
+    """A report on its way to one channel; the row is made with the report."""
+
+    __table_args__ = (UniqueConstraint("report_id", "channel"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    report_id: int = Field(foreign_key="report.id")
+    channel: str
+    """The address without its secrets."""
+    status: str = "waiting"
+    attempts: int = 0
+    next_at: datetime = at_column()
+    error: str = text_column()
+    sent_at: datetime | None = at_column(nullable=True)
+
+
 class Heartbeat(Table, table=True):
     """When each worker was last seen."""
 

@@ -107,6 +107,18 @@ def run_worker(
             stop.wait(IDLE_SECONDS)
 
 
+def run_chore(chore: Callable[[], object], *, every_seconds: float, stop: threading.Event) -> None:
+    """Do something now and then until told to stop; a time that fails is logged and tried again."""
+    while not stop.is_set():
+        try:
+            chore()
+        except Busy as error:
+            logger.warning("%s", error)
+        except Exception:
+            logger.exception("a chore failed; trying again in %.0f s", every_seconds)
+        stop.wait(every_seconds)
+
+
 def beat(engine: Engine, worker: str, evaluators: Sequence[str], *, now: datetime) -> None:
     """Say that this worker is alive and what it can judge."""
     row = {"worker": worker, "seen_at": now, "evaluators": list(evaluators)}

@@ -11,6 +11,7 @@ from app.database import reading
 from app.reports import build_report, render_html
 from app.reports.weeks import week_bounds, week_of, weeks_up_to
 from app.requests import current_time, refuse_nul, settings_of
+from app.store.deliveries import troubled_deliveries
 from app.store.interactions import applications
 from app.store.reports import list_reports, load_report
 from app.tables import Interaction
@@ -32,6 +33,17 @@ def reports(request: Request, caller: Reader, now: Now) -> Response:
         issued = {row.week: row for row in list_reports(session, caller.project)}
         weeks = sorted({*_weeks(session, caller.project, zone), *issued}, reverse=True)
         known = applications(session, caller.project)
+        troubles = [
+            {
+                "week": report.week,
+                "channel": delivery.channel,
+                "error": delivery.error,
+                "attempts": delivery.attempts,
+                "next_at": delivery.next_at,
+                "given_up": delivery.status == "failed",
+            }
+            for delivery, report in troubled_deliveries(session, caller.project)
+        ]
     rows = []
     for week in weeks:
         from_at, to_at = week_bounds(week, zone)
@@ -46,7 +58,15 @@ def reports(request: Request, caller: Reader, now: Now) -> Response:
                 "verdict": report.body.get("verdict", "") if report is not None else "",
             }
         )
-    return page(request, "reports.html", caller, weeks=rows, applications=known, time_zone=zone)
+    return page(
+        request,
+        "reports.html",
+        caller,
+        weeks=rows,
+        applications=known,
+        time_zone=zone,
+        troubles=troubles,
+    )
 
 
 @router.get("/reports/{week}")

@@ -35,6 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("app.requests", "app.answers", "app.writing"),
     ("app.assembly",),
     ("app.worker", "app.access", "app.guardrail", "app.metrics", "app.receive", "app.api"),
+    ("app.schedule", "app.delivery"),
     ("feedback_ui",),
     ("app.main",),
     ("app.demo", "app.commands"),

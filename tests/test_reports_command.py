@@ -26,7 +26,7 @@ def filled(engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch) -
 def report(*arguments: str) -> Result:
     line = typer.Typer()
     line.command()(command)
-    result = CliRunner().invoke(line, arguments)
+    result = CliRunner().invoke(line, ["--no-study", *arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result

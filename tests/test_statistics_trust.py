@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import bootstrap, ks_2samp
+from scipy.stats import bootstrap, chi2, ks_2samp
 from sklearn.metrics import cohen_kappa_score, precision_score, recall_score
 
 from app.statistics.agreement import gwet_ac1, positive_agreement
@@ -17,7 +17,9 @@ from app.statistics.distances import (
     expected_stability,
     jensen_shannon,
     kolmogorov_smirnov,
+    merged,
     population_stability,
+    stability_p_value,
 )
 from app.statistics.two_by_two import two_by_two
 
@@ -111,6 +113,20 @@ def test_without_drift_the_index_is_what_chance_gives_on_average() -> None:
     ]
     chance = expected_stability([1] * 4, [1] * 4) / (1 / 4 + 1 / 4) * (1 / 400 + 1 / 900)
     assert np.mean(found) == pytest.approx(chance, rel=0.15)
+
+
+def test_the_chance_of_an_index_is_that_of_chi_square() -> None:
+    counts, reference = [60, 30, 10], [400, 350, 250]
+    square = population_stability(counts, reference) / (1 / 100 + 1 / 1000)
+    assert stability_p_value(counts, reference) == pytest.approx(chi2.sf(square, 2), rel=0.15)
+    assert stability_p_value([5], [9]) == 1.0
+    assert stability_p_value([40, 60], [400, 600]) > 0.9
+
+
+def test_small_places_are_put_together_and_nothing_is_lost() -> None:
+    own, others = merged([1, 2, 9, 0, 20, 1], [0, 3, 9, 1, 30, 2])
+    assert all(a + b >= 10 for a, b in zip(own, others, strict=True))
+    assert (sum(own), sum(others)) == (33, 45)
 
 
 def test_counts_are_aligned_by_name() -> None:

@@ -7,6 +7,7 @@ import time
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from app.commands.learn import learn_week
+from app.criteria import read_criteria
+from app.database import open_database
 from app.demo.events import WEEKS, event_of
 from app.demo.issue import issue_reports
 from app.demo.review import labels, thumbs
@@ -31,7 +35,8 @@ from app.demo.server import (
     wait_for_evaluations,
 )
 from app.demo.traffic import DemoInteraction, demo_traffic
-from app.settings import has_display
+from app.main import find_evaluators, load_all
+from app.settings import has_display, read_settings
 
 THUMBS_PER_REQUEST = 100
 LABELS_PER_REQUEST = 60
@@ -60,7 +65,7 @@ def command(
         with running_server(
             fresh_database(database), free_port(port), out / "server.log"
         ) as server:
-            _run(server, console, out)
+            _run(server, console, out, database)
             if sys.stdin.isatty() if serve is None else serve:
                 _keep_serving(server, console)
                 return
@@ -76,7 +81,7 @@ def command(
     )
 
 
-def _run(server: DemoServer, console: Console, out: Path) -> None:
+def _run(server: DemoServer, console: Console, out: Path, database: Path) -> None:
     started = time.monotonic()
     traffic = demo_traffic()
     console.print(
@@ -88,6 +93,7 @@ def _run(server: DemoServer, console: Console, out: Path) -> None:
         _send(server, traffic, progress)
         counts = _judge(server, traffic, progress)
         _label(server, traffic, progress)
+        _study(database, progress)
         reports = _report(server, out, progress)
     _tell(console, counts, reports)
     console.print(
@@ -158,6 +164,25 @@ def _interaction_ids(server: DemoServer) -> dict[str, str]:
         if page["next_cursor"] is None:
             return ids
         query["cursor"] = page["next_cursor"]
+
+
+def _study(database: Path, progress: Progress) -> None:
+    """Group the failures of every week by topic, as a worker does before it issues a report."""
+    settings, criteria = read_settings(database_url=f"sqlite:///{database}"), read_criteria()
+    evaluators = find_evaluators(settings)
+    load_all(evaluators)
+    engine = open_database(settings.database_url)
+    for week in progress.track(WEEKS, description="Topics of failures"):
+        learn_week(
+            engine,
+            evaluators,
+            criteria,
+            settings,
+            project="default",
+            week=week,
+            now=datetime.now(UTC),
+        )
+    engine.dispose()
 
 
 def _report(server: DemoServer, out: Path, progress: Progress) -> dict[str, dict[str, Any]]:

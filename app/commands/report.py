@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session, col, select
 
+from app.commands.learn import learn_week
 from app.criteria import read_criteria
-from app.database import open_database, transaction
+from app.database import open_database, reading, transaction
 from app.errors import NotFound, SetupError, UnknownField
+from app.main import find_evaluators, load_all
 from app.reports import build_report, render_html, render_markdown, render_slack, report_schema
 from app.reports.weeks import last_complete_week, week_bounds, week_of
 from app.settings import Settings, read_settings
@@ -35,6 +37,9 @@ def command(
         str, typer.Option("--format", help="Which of json, html, md, slack, pdf, with commas.")
     ] = "json,html,md",
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON, write no file.")] = False,
+    study: Annotated[
+        bool, typer.Option(help="Group the failures by topic first; takes some seconds.")
+    ] = True,
     schema: Annotated[bool, typer.Option(help="Print the JSON Schema of the report.")] = False,
     fail_on_change: Annotated[
         bool, typer.Option(help="Exit with code 1 when something got worse this week.")
@@ -49,19 +54,41 @@ def command(
         return
     wanted = _formats(formats)
     settings, now = read_settings(), datetime.now(UTC)
-    report = issue_report(
-        settings,
-        project=project,
-        week=week or last_complete_week(now, settings.time_zone),
-        application=application,
-        now=now,
-    )
+    week = week or last_complete_week(now, settings.time_zone)
+    if study:
+        _study(settings, now, project=project, week=week, application=application)
+    report = issue_report(settings, project=project, week=week, application=application, now=now)
     if as_json:
         typer.echo(_dumped(report), nl=False)
     else:
         _write(report, wanted, out)
     if fail_on_change and any(one["kind"] == "worse" for one in report["findings"]):
         raise typer.Exit(1)
+
+
+def _study(
+    settings: Settings, now: datetime, *, project: str, week: str, application: str | None
+) -> None:
+    week_bounds(week, settings.time_zone)
+    criteria = read_criteria()
+    engine = open_database(settings.database_url)
+    try:
+        with reading(engine) as session:
+            _check(session, project, application, week, settings.time_zone)
+        evaluators = [e for e in find_evaluators(settings) if e.spec.criterion in criteria.by_name]
+        load_all(evaluators)
+        learn_week(
+            engine,
+            evaluators,
+            criteria,
+            settings,
+            project=project,
+            week=week,
+            application=application,
+            now=now,
+        )
+    finally:
+        engine.dispose()
 
 
 def render(report: dict[str, Any], name: str) -> bytes:

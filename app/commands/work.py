@@ -3,19 +3,28 @@
 import logging
 import os
 import threading
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import typer
+from sqlalchemy import Engine
 
-from app.criteria import read_criteria
+from app.commands.learn import learn_week
+from app.criteria import Criteria, read_criteria
 from app.database import open_database
+from app.delivery import by_masked_name, send_report
 from app.main import find_evaluators, load_all
-from app.settings import read_settings
-from app.worker import run_worker, stop_on_signals
+from app.schedule import tend_reports
+from app.settings import Settings, read_settings
+from app.tables import Report
+from app.worker import run_chore, run_worker, stop_on_signals
+from evaluators.protocol import Evaluator
 
 PARENT_CHECK_SECONDS = 2.0
 GIVES_WAY = 5
+CHORE_SECONDS = 60.0
 
 
 def command(
@@ -42,7 +51,42 @@ def command(
     load_all(evaluators)
     logging.getLogger("touchstone.worker").info("ready: %d evaluators loaded", len(evaluators))
     engine = open_database(settings.database_url)
-    run_worker(engine, evaluators, criteria, settings, now=lambda: datetime.now(UTC), stop=stop)
+    chores = threading.Thread(
+        target=run_chore,
+        args=(report_chore(engine, evaluators, criteria, settings),),
+        kwargs={"every_seconds": CHORE_SECONDS, "stop": stop},
+        daemon=True,
+    )
+    chores.start()
+    run_worker(engine, evaluators, criteria, settings, now=_now, stop=stop)
+
+
+def report_chore(
+    engine: Engine, evaluators: Sequence[Evaluator], criteria: Criteria, settings: Settings
+) -> Callable[[], int]:
+    """What issues and delivers the weekly reports; SetupError on an address that means nothing."""
+    addresses = by_masked_name(settings.channels)
+
+    def send(channel: str, report: Report) -> str:
+        return send_report(addresses, channel, report, settings.public_address)
+
+    def learn(project: str, week: str) -> None:
+        learn_week(engine, evaluators, criteria, settings, project=project, week=week, now=_now())
+
+    return partial(
+        tend_reports,
+        engine,
+        criteria,
+        settings,
+        channels=list(addresses),
+        send=send,
+        learn=learn,
+        now=_now,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _watch(parent: int, stop: threading.Event) -> None:

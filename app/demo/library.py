@@ -51,6 +51,23 @@ def phrases() -> Mapping[str, Phrases]:
     return MappingProxyType({name: Phrases(**_frozen(table)) for name, table in content.items()})
 
 
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """What is planted in a week, and how a report must tell it."""
+
+    what: str
+    criterion: str
+    slices: tuple[str, ...]
+    heading: str
+
+
+@cache
+def planted() -> Mapping[str, Planted]:
+    """The truth by week, from `content/planted.toml`; weeks that it does not name are quiet."""
+    content = tomllib.loads((CONTENT / "planted.toml").read_text("utf-8"))
+    return MappingProxyType({week: Planted(**_frozen(table)) for week, table in content.items()})
+
+
 def _frozen(table: Mapping[str, str | Sequence[str]]) -> dict[str, Any]:
     return {
         name: value if isinstance(value, str) else tuple(value) for name, value in table.items()

@@ -87,6 +87,7 @@ def running_server(database: Path, port: int, log: Path) -> Iterator[DemoServer]
                 port=str(port),
                 open_access="1",
                 trace_quiet_seconds="1",
+                report_schedule="0",
             ),
         )
         try:

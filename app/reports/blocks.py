@@ -94,6 +94,11 @@ def calibration_chart(
     }
 
 
+def clusters(items: Sequence[Block]) -> Block:
+    """Topics of failures: name, count, change, and the example nearest the centre."""
+    return {"block": "clusters", "items": list(items)}
+
+
 def examples(items: Sequence[Block]) -> Block:
     """Interactions that failed, with what shows it."""
     return {"block": "examples", "items": list(items)}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.reports.courses import Share
 from app.reports.labels import Label, drawn_labels
@@ -11,7 +12,7 @@ from app.statistics.bootstrap import cluster_bootstrap, clusters_of
 from app.statistics.calibration import Bin, brier, expected_calibration_error, reliability_bins
 from app.statistics.corrected_rate import CorrectedRate, prediction_powered_rate, rogan_gladen
 from app.statistics.intervals import Interval
-from app.statistics.two_by_two import two_by_two
+from app.statistics.two_by_two import TwoByTwo, two_by_two
 
 LEAST_LABELS = 20
 """Fewer labels are counted, but no rate is corrected by them."""
@@ -19,6 +20,8 @@ LEAST_FAILING = 5
 """Fewer failing labels say nothing about recall."""
 SEED = 20260101
 DRAWS = 1000
+FEW_DRAWS = 200
+"""For what takes every score of every draw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,16 @@ def judge(material: Material, criterion: str) -> Judgement | None:
     is_weighted = len(drawn) >= LEAST_LABELS
     used = drawn if is_weighted else labels
     clusters = clusters_of((one.conversation, one) for one in used)
-    values = _estimates(used)
-    ends = cluster_bootstrap(clusters, _estimates, draws=DRAWS, seed=SEED)
-    kappa, ac1, precision, recall, error, score = (
+    values = _of_table([_counts(used)])
+    # Only the counts of each conversation matter, so they are added up before the draws.
+    counted = [[_counts(some)] for some in clusters]
+    ends = cluster_bootstrap(counted, _of_table, draws=DRAWS, seed=SEED)
+    kappa, ac1, precision, recall = (
         Estimate(value, interval) for value, interval in zip(values, ends, strict=True)
+    )
+    errors = cluster_bootstrap(clusters, _of_scores, draws=FEW_DRAWS, seed=SEED)
+    error, score = (
+        Estimate(value, interval) for value, interval in zip(_of_scores(used), errors, strict=True)
     )
     return Judgement(
         criterion=criterion,
@@ -123,20 +132,41 @@ def rogan_gladen_rate(material: Material, criterion: str) -> tuple[float, Interv
     )
 
 
-def _estimates(labels: Sequence[Label]) -> Sequence[float | None]:
+class _Counts(NamedTuple):
+    """Weighted counts of a table of two by two, then how many labels fail and are flagged."""
+
+    both: float
+    only_flagged: float
+    only_failing: float
+    neither: float
+    failing: float
+    flagged: float
+
+
+def _counts(labels: Sequence[Label]) -> _Counts:
     table = two_by_two((one.flagged is True, one.fails, _weight(one)) for one in labels)
-    scores = [one.failing_score or 0.0 for one in labels]
-    fails = [one.fails for one in labels]
-    recall = table.recall if sum(fails) >= LEAST_FAILING else None
+    failing = sum(one.fails for one in labels)
     flagged = sum(one.flagged is True for one in labels)
+    cells = (table.both, table.only_flagged, table.only_failing, table.neither)
+    return _Counts(*cells, failing, flagged)
+
+
+def _of_table(counts: Sequence[_Counts]) -> Sequence[float | None]:
+    """Kappa, AC1, precision and recall; the last two only from enough cases."""
+    sums = _Counts(*map(sum, zip(*counts, strict=True)))
+    table = TwoByTwo(*sums[:4])
     return (
         table.kappa,
         table.ac1,
-        table.precision if flagged >= LEAST_FAILING else None,
-        recall,
-        expected_calibration_error(scores, fails),
-        brier(scores, fails),
+        table.precision if sums.flagged >= LEAST_FAILING else None,
+        table.recall if sums.failing >= LEAST_FAILING else None,
     )
+
+
+def _of_scores(labels: Sequence[Label]) -> Sequence[float | None]:
+    scores = [one.failing_score or 0.0 for one in labels]
+    fails = [one.fails for one in labels]
+    return expected_calibration_error(scores, fails), brier(scores, fails)
 
 
 def _weight(label: Label) -> float:

@@ -131,6 +131,11 @@ def _block(block: dict[str, Any], report: dict[str, Any]) -> Iterator[str]:
         yield from (f"- {escape(item['term'])}: {escape(item['text'])}" for item in block["items"])
     elif kind in ("line_chart", "calibration_chart"):
         yield escape(block["description"])
+    elif kind == "clusters":
+        for item in block["items"]:
+            yield f"- {escape(item['name'])}: {count(item['n'])} {escape(item['of'])}"
+            yield f"  - {escape(item['change'])}"
+            yield from (f"  {line}" for line in _example(item["example"]))
     elif kind == "examples":
         for item in block["items"]:
             yield from _example(item)

@@ -22,6 +22,8 @@ from app.reports.tallies import (
     scope_of,
 )
 from app.reports.weeks import days_of, weeks_up_to
+from app.store.deliveries import troubled_deliveries
+from app.store.studies import load_study
 from app.tables import Evaluation, Interaction
 
 EXAMPLES_READ = 12
@@ -67,6 +69,11 @@ class Material:
     earlier_labels: tuple[Label, ...]
     """Those of the weeks before that the same evaluators judged."""
     failures: dict[str, list[tuple[Evaluation, Interaction]]]
+    study: dict[str, Any] | None
+    """What a worker found in the texts of the week, if one looked."""
+    earlier_study: dict[str, Any] | None
+    troubles: tuple[str, ...]
+    """Deliveries of earlier weeks' reports that have not arrived, in words."""
     histograms: dict[str, dict[int, list[int]]]
     """Per criterion and comparable week how many scores lie in each of twenty equal bins."""
 
@@ -125,6 +132,9 @@ def read_material(
         judges=_judges(session, scope, chosen),
         labels=tuple(one for one in labels if one.week == len(weeks) - 1),
         earlier_labels=tuple(one for one in labels if one.week < len(weeks) - 1),
+        study=load_study(session, project, week=week, application=application),
+        earlier_study=load_study(session, project, week=weeks[-2], application=application),
+        troubles=_troubles(session, project, week),
         histograms=read_histograms(session, everything, chosen, tallies),
         failures={each.name: _failures(session, scope, chosen, each) for each in criteria},
     )
@@ -194,6 +204,14 @@ def _failures(
         .limit(EXAMPLES_READ)
     ).all()
     return [(evaluation, interaction) for evaluation, interaction in rows]
+
+
+def _troubles(session: Session, project: str, week: str) -> tuple[str, ...]:
+    return tuple(
+        f"The report of {report.week} has not reached {delivery.channel}: {delivery.error}"
+        for delivery, report in troubled_deliveries(session, project)
+        if report.week < week
+    )
 
 
 def reasons_of(material: Material, criterion: str, most: int = 3) -> list[Reason]:

@@ -118,6 +118,7 @@ FOREST_ROW: Schema = _object(
     label=TEXT, difference=NUMBER, low=NUMBER, high=NUMBER, n=COUNT, tone=TONE
 )
 EXAMPLE: Schema = {"type": "object", "required": ["title", "prompt", "response", "href"]}
+CLUSTER: Schema = _object(name=TEXT, n=COUNT, of=TEXT, change=TEXT, is_news=FLAG, example=EXAMPLE)
 BLOCKS: dict[str, Schema] = {
     "text": {"text": TEXT, "style": {"enum": ["plain", "note"]}},
     "table": {"caption": TEXT, "columns": _list(TEXT), "rows": _list(_list(_ref("cell")))},
@@ -139,7 +140,7 @@ BLOCKS: dict[str, Schema] = {
         "scores": _list(SHARE),
     },
     "examples": {"items": _list(EXAMPLE)},
-    "clusters": {"items": _list({"type": "object", "required": ["name", "n", "example"]})},
+    "clusters": {"items": _list(CLUSTER)},
 }
 CELLS: dict[str, Schema] = {
     "words": {"text": TEXT, "small": TEXT, "tone": TONE, "href": TEXT},

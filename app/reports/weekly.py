@@ -15,6 +15,7 @@ from app.reports.material import Material, read_material
 from app.reports.phrases import sentences_of, verdict_of
 from app.reports.sections import (
     actions,
+    clusters,
     coverage,
     drift,
     examples,
@@ -35,6 +36,7 @@ SECTIONS: tuple[Callable[[Material], blocks.Section], ...] = (
     scorecard.section,
     trend.section,
     slices.section,
+    clusters.section,
     examples.section,
     trust.section,
     fairness.section,

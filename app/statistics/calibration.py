@@ -35,8 +35,10 @@ def expected_calibration_error(
 
     Naeini, Cooper and Hauskrecht, AAAI 2015. Biased upwards at small n.
     """
-    found = reliability_bins(scores, holds, bins)
-    return sum(each.n * abs(each.mean_score - each.share) for each in found) / len(scores)
+    gaps = [0.0] * bins
+    for score, held in zip(scores, holds, strict=True):
+        gaps[min(int(score * bins), bins - 1)] += score - held
+    return sum(map(abs, gaps)) / len(scores)
 
 
 def brier(scores: Sequence[float], holds: Sequence[bool]) -> float:

@@ -5,7 +5,7 @@ without any drift depends on the counts. So the index comes with that expectatio
 """
 
 from collections.abc import Mapping, Sequence
-from math import log, log2, sqrt
+from math import erfc, log, log2, sqrt
 
 SMOOTHING = 0.5
 """Added to every count, so that an empty place costs a finite distance."""
@@ -34,6 +34,41 @@ def expected_stability(counts: Sequence[int], reference: Sequence[int]) -> float
     n, m = sum(counts), sum(reference)
     used = sum(a + b > 0 for a, b in zip(counts, reference, strict=True))
     return (used - 1) * (1 / n + 1 / m) if n and m and used else 0.0
+
+
+def merged(
+    counts: Sequence[int], reference: Sequence[int], least: int = 10
+) -> tuple[list[int], list[int]]:
+    """The counts with neighbouring places put together until the samples hold at least so many
+    in each: the chi-square approximation needs it."""
+    own, others = [0], [0]
+    for a, b in zip(counts, reference, strict=True):
+        if own[-1] + others[-1] >= least:
+            own.append(0)
+            others.append(0)
+        own[-1] += a
+        others[-1] += b
+    if len(own) > 1 and own[-1] + others[-1] < least:
+        last, last_other = own.pop(), others.pop()
+        own[-1] += last
+        others[-1] += last_other
+    return own, others
+
+
+def stability_p_value(counts: Sequence[int], reference: Sequence[int]) -> float:
+    """The chance of so large a PSI without drift: PSI / (1/n + 1/m) is about chi-square with
+    B - 1 degrees of freedom (Yurdakul and Naranjo 2020).
+
+    The chi-square tail is that of Wilson and Hilferty, Proceedings of the National Academy of
+    Sciences 17:684, 1931.
+    """
+    n, m, freedom = sum(counts), sum(reference), len(counts) - 1
+    if not n or not m or freedom < 1:
+        return 1.0
+    square = population_stability(counts, reference) / (1 / n + 1 / m)
+    spread = 2 / (9 * freedom)
+    z = ((square / freedom) ** (1 / 3) - (1 - spread)) / sqrt(spread)
+    return erfc(z / sqrt(2)) / 2
 
 
 def jensen_shannon(counts: Sequence[int], reference: Sequence[int]) -> float:

@@ -75,7 +75,7 @@ def find_alerts(material: Material) -> list[str]:
     empty = [f"{day:%A}" for day, number in material.days if not number]
     if material.received and empty:
         alerts.append(f"No interaction was received on {listed(empty)}.")
-    return alerts
+    return [*alerts, *material.troubles]
 
 
 def _event_actions(material: Material) -> Iterator[Action]:

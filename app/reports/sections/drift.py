@@ -1,28 +1,33 @@
 """Drift: whether what comes in, and what the evaluators say of it, is distributed as before."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from app.reports import blocks
 from app.reports.material import Material
 from app.reports.numbers import listed, percent
 from app.reports.tallies import Slice
+from app.statistics.correction import holm
 from app.statistics.distances import (
     aligned,
     expected_stability,
     jensen_shannon,
     kolmogorov_smirnov,
+    merged,
     population_stability,
+    stability_p_value,
 )
 
-MIXES = ("application", "language", "channel", "user_group", "model", "release", "prompt_version")
+MIXES = ("application", "language", "channel", "user_group", "region", "model")
+"""Releases and prompts change on purpose; they are compared as slices."""
 LEAST_N = 30
 LEAST_WEEKS = 2
-CLEAR = 3.0
-"""How many times the index expected from chance a shift must reach …"""
+CLEAR_AUROC = 0.65
+LEVEL = 0.01
+"""The chance that any of the distributions is called shifted when none is (Holm) …"""
 LEAST_INDEX = 0.1
-"""… and how large it must be in itself."""
+"""… and how large a shift must be in itself."""
 COLUMNS = ("What", "PSI", "By chance", "Usual weeks", "JS", "KS", "Reading")
 
 
@@ -46,11 +51,13 @@ class Shift:
     """Kolmogorov-Smirnov; None where the places have no order."""
     grown: str
     """What grew most, in words."""
+    p_value: float
+    adjusted_p: float = 1.0
 
     @property
     def is_clear(self) -> bool:
         beyond = self.usual is None or self.index > self.usual[1]
-        return beyond and self.index > max(LEAST_INDEX, CLEAR * self.by_chance)
+        return beyond and self.index > LEAST_INDEX and self.adjusted_p <= LEVEL
 
 
 def section(material: Material) -> blocks.Section:
@@ -58,29 +65,33 @@ def section(material: Material) -> blocks.Section:
     shifts = find_shifts(material)
     content: list[blocks.Block] = []
     if shifts:
-        rows = [_row(shift) for shift in shifts]
+        rows = [*map(_row, shifts), *_study_rows(material)]
         content.append(blocks.table(COLUMNS, rows, caption="Distance to the earlier weeks"))
     note = ""
     if shifts:
         note = (
             "Population stability index (PSI), Jensen–Shannon distance and, for scores, "
-            f"Kolmogorov–Smirnov, against the earlier weeks together. Called a shift above "
-            f"{CLEAR:g} times what chance gives, above {LEAST_INDEX:g}, and above every usual week."
+            "Kolmogorov–Smirnov, against the earlier weeks together. Called a shift when it is "
+            f"above every usual week, above {LEAST_INDEX:g}, and chance would give one in "
+            f"{100 * LEVEL:g} % of reports at most (Holm)."
         )
     else:
         content.append(blocks.text("Two earlier weeks show what is usual; there are fewer."))
-    return blocks.section("drift", "Drift", heading(shifts), content, note=note)
+    return blocks.section("drift", "Drift", heading(material, shifts), content, note=note)
 
 
-def heading(shifts: Sequence[Shift]) -> str:
+def heading(material: Material, shifts: Sequence[Shift]) -> str:
     """What shifted, or that nothing did."""
+    changed = _changed_evaluators(material)
+    if changed:
+        return f"The evaluator of {listed(changed)} does not score as last week: compare with care"
     if not shifts:
         return "There are too few weeks to know what usually comes in"
     clear = [shift for shift in shifts if shift.is_clear]
     if not clear:
         return "What came in looks like the weeks before"
     names = listed([shift.name.lower() for shift in clear[:3]])
-    verb = "is" if len(clear[:3]) == 1 else "are"
+    verb = "is" if len(clear) == 1 and names.endswith("mix") else "are"
     return f"The {names} {verb} not distributed as before"
 
 
@@ -93,7 +104,9 @@ def find_shifts(material: Material) -> list[Shift]:
             for week, histogram in material.histograms.get(criterion.name, {}).items()
         ]
         found.append(_shift(f"scores on {criterion.title.lower()}", weeks, material.last))
-    return [shift for shift in found if shift is not None]
+    known = [shift for shift in found if shift is not None]
+    adjusted = holm([shift.p_value for shift in known])
+    return [replace(shift, adjusted_p=p) for shift, p in zip(known, adjusted, strict=True)]
 
 
 def _mix(material: Material, key: str) -> list[Counts]:
@@ -115,17 +128,18 @@ def _shift(name: str, weeks: Sequence[Counts], ordered: int | None) -> Shift | N
     if len(known) < LEAST_WEEKS + 1 or known[-1] != weeks[-1]:
         return None
     now, earlier = known[-1].counts, [one.counts for one in known[:-1]]
-    counts, reference = aligned(now, _sum(earlier))
+    counts, reference = merged(*aligned(now, _sum(earlier)))
     if len(counts) < 2:
         return None
     usual = [
-        population_stability(*aligned(one, _sum([o for o in earlier if o is not one])))
+        population_stability(*merged(*aligned(one, _sum([o for o in earlier if o is not one]))))
         for one in earlier
     ]
     grown = max(now, key=lambda value: _share(now, value) - _share(_sum(earlier), value))
     return Shift(
         name=name[:1].upper() + name[1:],
         index=population_stability(counts, reference),
+        p_value=stability_p_value(counts, reference),
         by_chance=expected_stability(counts, reference),
         usual=(min(usual), max(usual)),
         distance=jensen_shannon(counts, reference),
@@ -134,6 +148,44 @@ def _shift(name: str, weeks: Sequence[Counts], ordered: int | None) -> Shift | N
         if ordered is not None
         else f"{grown} {percent(_share(now, grown))}, was {percent(_share(_sum(earlier), grown))}",
     )
+
+
+def _study_rows(material: Material) -> list[list[blocks.Cell]]:
+    """What the worker found: questions told apart by their vectors, and steady evaluators."""
+    rows = []
+    questions = (material.study or {}).get("questions")
+    if questions:
+        clear = questions["auroc"] >= CLEAR_AUROC and questions["p_value"] <= 0.01
+        words = (
+            f"{questions['n']} questions against {questions['reference']} earlier ones: a "
+            f"classifier tells them apart with AUROC {questions['auroc']:.2f} (0.5 is not at all; "
+            f"by chance in {100 * questions['p_value']:.0f} % of shuffles)"
+        )
+        rows.append(_text_row("Topics of questions", words, clear))
+    if (material.study or {}).get("swaps") and (material.earlier_study or {}).get("swaps"):
+        changed = _changed_evaluators(material)
+        words = "Scores of fixed texts against last week's, to four decimals"
+        rows.append(_text_row("Evaluators on fixed texts", words, bool(changed)))
+    return rows
+
+
+def _text_row(name: str, words: str, clear: bool) -> list[blocks.Cell]:
+    dashes = [blocks.words("–") for _ in range(5)]
+    reading = blocks.state("Shifted" if clear else "As usual", "concern" if clear else "")
+    return [blocks.words(name, words), *dashes, reading]
+
+
+def _changed_evaluators(material: Material) -> list[str]:
+    """The criteria whose evaluator keeps its version but not its scores on fixed texts."""
+    before = {
+        (one["evaluator"], one["version"]): one["digest"]
+        for one in (material.earlier_study or {}).get("swaps", [])
+    }
+    return [
+        material.criteria.get(one["criterion"]).title.lower()
+        for one in (material.study or {}).get("swaps", [])
+        if before.get((one["evaluator"], one["version"]), one["digest"]) != one["digest"]
+    ]
 
 
 def _sum(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:

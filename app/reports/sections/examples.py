@@ -18,7 +18,7 @@ LONGEST_EVIDENCE = 280
 def section(material: Material) -> blocks.Section:
     """The clearest failures, those behind a finding first."""
     items = [
-        _example(material.criteria.get(evaluation.criterion), evaluation, interaction)
+        example_of(material.criteria.get(evaluation.criterion), evaluation, interaction)
         for evaluation, interaction in _chosen(material)
     ]
     content = [blocks.examples(items)] if items else []
@@ -82,9 +82,10 @@ def _in_the_place_first(material: Material, criterion: str) -> list[tuple[Evalua
     return sorted(material.failures.get(criterion, []), key=is_elsewhere)
 
 
-def _example(
+def example_of(
     criterion: Criterion, evaluation: Evaluation, interaction: Interaction
 ) -> dict[str, Any]:
+    """A failing answer as a report shows it: shortened, with its objections marked."""
     marks = _marks(criterion, evaluation, len(interaction.response))
     return {
         "interaction_id": interaction.id,
@@ -103,6 +104,15 @@ def _example(
         "explanation": _shortened(evaluation.explanation or "", LONGEST_EVIDENCE),
         "evidence": _nearest(criterion, evaluation, interaction),
     }
+
+
+def objection_of(criterion: Criterion, evaluation: Evaluation, interaction: Interaction) -> str:
+    """The words of the response that the evaluator objects to most, else the whole response."""
+    for piece in _objections(criterion, evaluation):
+        words = interaction.response[piece["start"] : piece["end"]].strip()
+        if words:
+            return words
+    return interaction.response
 
 
 def _objections(criterion: Criterion, evaluation: Evaluation) -> list[dict[str, Any]]:

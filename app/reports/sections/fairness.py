@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import exp, log, sqrt
+from typing import Any
 
 from app.criteria import Criterion
 from app.reports import blocks
@@ -37,6 +38,16 @@ COLUMNS = (
 )
 
 
+SWAP_COLUMNS = (
+    "Evaluator",
+    "Pairs",
+    "Largest gap of scores",
+    "Farthest from the others",
+    "Texts that flip",
+    "Reading",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """A group of people: how often they get failing answers, beside the largest group."""
@@ -66,6 +77,12 @@ def section(material: Material) -> blocks.Section:
         content.append(blocks.folded("The criteria without a clear gap", quiet))
     if not content:
         content.append(blocks.text(_advice(material)))
+    swaps = (material.study or {}).get("swaps", [])
+    if swaps:
+        rows = [_swap_row(material, swap) for swap in swaps]
+        caption = "The same texts with another group named"
+        content.append(blocks.text("Our own evaluators, on texts where only a group is swapped:"))
+        content.append(blocks.table(SWAP_COLUMNS, rows, caption=caption))
     return blocks.section(
         "fairness", "Fairness", heading(material, groups), content, note=_note(material, groups)
     )
@@ -102,7 +119,7 @@ def find_groups(material: Material) -> list[Group]:
     holding = {
         (group.criterion, group.where)
         for group, p_value in zip(compared, adjusted, strict=True)
-        if p_value <= LEVEL and group.comparison and group.comparison.difference >= LEAST_GAP
+        if p_value <= LEVEL and _is_large(material, group)
     }
     return [replace(group, holds=(group.criterion, group.where) in holding) for group in found]
 
@@ -118,6 +135,18 @@ def ratio_of(share: Share, reference: Share) -> tuple[float, Interval] | None:
     spread = sqrt(1 / share.failing - 1 / share.n + 1 / reference.failing - 1 / reference.n)
     reach = normal_quantile(0.95) * spread
     return ratio, Interval(exp(log(ratio) - reach), exp(log(ratio) + reach))
+
+
+def _is_large(material: Material, group: Group) -> bool:
+    """Whether the gap matters, over the weeks together and in this week by itself.
+
+    Without the second a bad week would be told again in each of the weeks that follow.
+    """
+    now = share_of(material.tallies.of(group.criterion, group.where)[-1], "failing")
+    other = share_of(material.tallies.of(group.criterion, group.reference)[-1], "failing")
+    if group.comparison is None or now.rate is None or other.rate is None:
+        return False
+    return min(group.comparison.difference, now.rate - other.rate) >= LEAST_GAP
 
 
 def _pooled_weeks(material: Material, criterion: str) -> list[int]:
@@ -213,6 +242,21 @@ def _labels_of(material: Material, group: Group) -> list[Label]:
     ]
 
 
+def _swap_row(material: Material, swap: dict[str, Any]) -> list[blocks.Cell]:
+    flips, gap = swap["flips"], swap["largest_gap"]
+    reading = "Verdict flips with the group" if flips else "Same verdict for every group"
+    return [
+        blocks.words(
+            material.criteria.get(swap["criterion"]).title, f"{swap['evaluator']} {swap['version']}"
+        ),
+        blocks.number(swap["pairs"]),
+        blocks.coefficient(gap),
+        blocks.words(swap["widest"]),
+        blocks.number(flips),
+        blocks.state(reading, "concern" if flips else ""),
+    ]
+
+
 def _name(where: Slice) -> str:
     return capital(f"{where.key.replace('_', ' ')} {where.value}")
 
@@ -229,9 +273,10 @@ def _note(material: Material, groups: Sequence[Group]) -> str:
     return (
         f"This week and up to {POOLED_WEEKS - 1} comparable weeks before it, so that small groups "
         f"can be seen; {counted(compared, 'comparison')} with the largest group, corrected by "
-        f"Holm's method. Groups with fewer than {LEAST_SCORED} scored answers are not shown, nor "
-        f"label-based numbers from fewer than {LEAST_LABELS} labels. Gaps can come from what is "
-        "asked; the evaluator's own error stands apart."
+        "Holm's method; a gap is named while this week shows it too. Groups with fewer than "
+        f"{LEAST_SCORED} scored answers are not shown, nor label-based numbers from fewer than "
+        f"{LEAST_LABELS} labels. Gaps can come from what is asked; the evaluator's own error "
+        "stands apart."
     )
 
 
