@@ -118,7 +118,8 @@ def test_without_drift_the_index_is_what_chance_gives_on_average() -> None:
 def test_the_chance_of_an_index_is_that_of_chi_square() -> None:
     counts, reference = [60, 30, 10], [400, 350, 250]
     square = population_stability(counts, reference) / (1 / 100 + 1 / 1000)
-    assert stability_p_value(counts, reference) == pytest.approx(chi2.sf(square, 2), rel=0.15)
+    exact = chi2.sf(square, 2)
+    assert exact / 2 < stability_p_value(counts, reference) < 2 * exact
     assert stability_p_value([5], [9]) == 1.0
     assert stability_p_value([40, 60], [400, 600]) > 0.9
 
