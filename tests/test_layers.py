@@ -32,6 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("app.backup", "app.database", "app.migrate", "app.migrations"),
     ("app.store",),
     ("app.ingest", "app.reports", "app.export", "app.measures", "app.pace"),
+    ("app.studies",),
     ("app.requests", "app.answers", "app.writing"),
     ("app.assembly",),
     ("app.worker", "app.access", "app.guardrail", "app.metrics", "app.receive", "app.api"),

@@ -91,7 +91,7 @@ def test_shifted_vectors_are_told_apart_and_alike_ones_are_not() -> None:
     shifted = tell_apart((one + 0.6).astype(np.float32), other.astype(np.float32))
     assert shifted is not None
     assert shifted.auroc > 0.9
-    assert shifted.p_value == pytest.approx(0.01)
+    assert shifted.p_value < 0.001
     assert tell_apart(one[:10].astype(np.float32), other.astype(np.float32)) is None
 
 

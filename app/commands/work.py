@@ -3,7 +3,7 @@
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
@@ -20,7 +20,6 @@ from app.schedule import tend_reports
 from app.settings import Settings, read_settings
 from app.tables import Report
 from app.worker import run_chore, run_worker, stop_on_signals
-from evaluators.protocol import Evaluator
 
 PARENT_CHECK_SECONDS = 2.0
 GIVES_WAY = 5
@@ -53,7 +52,7 @@ def command(
     engine = open_database(settings.database_url)
     chores = threading.Thread(
         target=run_chore,
-        args=(report_chore(engine, evaluators, criteria, settings),),
+        args=(report_chore(engine, criteria, settings),),
         kwargs={"every_seconds": CHORE_SECONDS, "stop": stop},
         daemon=True,
     )
@@ -61,9 +60,7 @@ def command(
     run_worker(engine, evaluators, criteria, settings, now=_now, stop=stop)
 
 
-def report_chore(
-    engine: Engine, evaluators: Sequence[Evaluator], criteria: Criteria, settings: Settings
-) -> Callable[[], int]:
+def report_chore(engine: Engine, criteria: Criteria, settings: Settings) -> Callable[[], int]:
     """What issues and delivers the weekly reports; SetupError on an address that means nothing."""
     addresses = by_masked_name(settings.channels)
 
@@ -71,7 +68,10 @@ def report_chore(
         return send_report(addresses, channel, report, settings.public_address)
 
     def learn(project: str, week: str) -> None:
-        learn_week(engine, evaluators, criteria, settings, project=project, week=week, now=_now())
+        # Evaluators belong to one thread; these are read for the week and dropped after it.
+        own = [one for one in find_evaluators(settings) if one.spec.criterion in criteria.by_name]
+        load_all(own)
+        learn_week(engine, own, criteria, settings, project=project, week=week, now=_now())
 
     return partial(
         tend_reports,

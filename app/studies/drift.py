@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import mannwhitneyu
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 COMPONENTS = 16
 FOLDS = 5
-PERMUTATIONS = 99
 LEAST_TEXTS = 40
 Vectors = NDArray[np.float32]
 
@@ -27,10 +26,11 @@ class Separation:
 
 
 def tell_apart(vectors: Vectors, reference: Vectors, *, seed: int = 1) -> Separation | None:
-    """The cross-fitted AUROC of a logistic regression, with a permutation p-value.
+    """The cross-fitted AUROC of a logistic regression, with the p-value of its rank sum.
 
-    Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, ICLR 2017. The vectors are reduced
-    to their main components, so that a few hundred texts are enough. None with fewer than forty.
+    Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, ICLR 2017; the AUROC is the
+    statistic of Mann and Whitney, 1947. The vectors are reduced to their main components, so that a
+    few hundred texts are enough. None with fewer than forty.
     """
     if min(len(vectors), len(reference)) < LEAST_TEXTS:
         return None
@@ -38,16 +38,9 @@ def tell_apart(vectors: Vectors, reference: Vectors, *, seed: int = 1) -> Separa
     labels = np.concatenate([np.ones(len(vectors)), np.zeros(len(reference))]).astype(int)
     reduced = PCA(COMPONENTS, random_state=seed).fit_transform(everything)
     reduced = reduced / (reduced.std(axis=0) + 1e-9)
-    seen = _auroc(reduced, labels, seed)
-    rng = np.random.default_rng(seed)
-    shuffled = [_auroc(reduced, rng.permutation(labels), seed) for _ in range(PERMUTATIONS)]
-    as_good = sum(one >= seen for one in shuffled)
-    p_value = (1 + as_good) / (1 + PERMUTATIONS)
-    return Separation(seen, p_value, len(vectors), len(reference))
-
-
-def _auroc(vectors: NDArray[np.float64], labels: NDArray[np.int64], seed: int) -> float:
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     model = LogisticRegression(C=0.3, max_iter=200)
-    scores = cross_val_predict(model, vectors, labels, cv=folds, method="decision_function")
-    return float(roc_auc_score(labels, scores))
+    scores = cross_val_predict(model, reduced, labels, cv=folds, method="decision_function")
+    ranked = mannwhitneyu(scores[labels == 1], scores[labels == 0], alternative="greater")
+    auroc = float(ranked.statistic) / (len(vectors) * len(reference))
+    return Separation(auroc, float(ranked.pvalue), len(vectors), len(reference))

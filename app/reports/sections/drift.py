@@ -158,8 +158,7 @@ def _study_rows(material: Material) -> list[list[blocks.Cell]]:
         clear = questions["auroc"] >= CLEAR_AUROC and questions["p_value"] <= 0.01
         words = (
             f"{questions['n']} questions against {questions['reference']} earlier ones: a "
-            f"classifier tells them apart with AUROC {questions['auroc']:.2f} (0.5 is not at all; "
-            f"by chance in {100 * questions['p_value']:.0f} % of shuffles)"
+            f"classifier tells them apart with AUROC {questions['auroc']:.2f} (0.5 is not at all)"
         )
         rows.append(_text_row("Topics of questions", words, clear))
     if (material.study or {}).get("swaps") and (material.earlier_study or {}).get("swaps"):

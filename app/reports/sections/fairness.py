@@ -144,15 +144,27 @@ def _is_large(material: Material, group: Group) -> bool:
     """
     now = share_of(material.tallies.of(group.criterion, group.where)[-1], "failing")
     other = share_of(material.tallies.of(group.criterion, group.reference)[-1], "failing")
-    if group.comparison is None or now.rate is None or other.rate is None:
+    alone = compare_shares(now.failing, now.n, other.failing, other.n)
+    if group.comparison is None or alone is None or alone.p_above > LEVEL:
         return False
-    return min(group.comparison.difference, now.rate - other.rate) >= LEAST_GAP
+    return min(group.comparison.difference, alone.difference) >= LEAST_GAP
 
 
 def _pooled_weeks(material: Material, criterion: str) -> list[int]:
-    same = material.tallies.comparable(criterion)
-    weeks = [week for week in range(len(same)) if same[week]]
-    return weeks[-POOLED_WEEKS:]
+    """This week and the newest comparable ones in which no group was unusual when it came.
+
+    A bad week that is over is told as a change of its week, not as how groups fare.
+    """
+    same, last = material.tallies.comparable(criterion), material.last
+    unusual = {
+        week
+        for part in material.findings.parts
+        if part.criterion == criterion and part.where.key in GROUP_KEYS
+        for week, flag in enumerate(part.course.flags)
+        if flag
+    }
+    weeks = [week for week in range(last) if same[week] and week not in unusual]
+    return [*weeks[-POOLED_WEEKS + 1 :], last]
 
 
 def _groups(material: Material, criterion: str, key: str) -> list[Group]:
@@ -271,12 +283,12 @@ def _note(material: Material, groups: Sequence[Group]) -> str:
         return ""
     compared = sum(group.comparison is not None for group in groups)
     return (
-        f"This week and up to {POOLED_WEEKS - 1} comparable weeks before it, so that small groups "
-        f"can be seen; {counted(compared, 'comparison')} with the largest group, corrected by "
-        "Holm's method; a gap is named while this week shows it too. Groups with fewer than "
-        f"{LEAST_SCORED} scored answers are not shown, nor label-based numbers from fewer than "
-        f"{LEAST_LABELS} labels. Gaps can come from what is asked; the evaluator's own error "
-        "stands apart."
+        f"This week and up to {POOLED_WEEKS - 1} comparable, ordinary weeks before it, so that "
+        f"small groups can be seen; {counted(compared, 'comparison')} with the largest group, "
+        "corrected by Holm's method; a gap is named while this week shows it too. Groups with "
+        f"fewer than {LEAST_SCORED} scored answers are not shown, nor label-based numbers from "
+        f"fewer than {LEAST_LABELS} labels. Gaps can come from what is asked; the evaluator's own "
+        "error stands apart."
     )
 
 
