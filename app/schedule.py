@@ -15,8 +15,8 @@ from app.reports import build_report
 from app.reports.weeks import last_complete_week, week_bounds, zone_of
 from app.settings import Settings
 from app.store.deliveries import add_deliveries, claim_delivery, mark_failed, mark_sent
-from app.store.reports import save_report
 from app.store.issuing import end_turn, is_done, take_turn
+from app.store.reports import save_report
 from app.tables import Evaluation, Interaction, Report
 
 Send = Callable[[str, Report], str]
