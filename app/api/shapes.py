@@ -361,6 +361,8 @@ class CriterionShape(Shape):
     failing: str
     failures: str
     labels: list[LabelShape]
+    marks_sentences: bool
+    groups: list[str]
 
 
 class EvaluatorList(Shape):

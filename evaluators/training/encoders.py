@@ -72,6 +72,7 @@ TEXT_WRITTEN = Tuning(
     head_learning_rate=3e-4,
     seed=12,
 )
+TEXT_LANGUAGES = replace(TEXT_WRITTEN, seed=14)
 TEXT_HATE = replace(TEXT_WRITTEN, learning_rate=1e-4, head_learning_rate=4e-4, seed=13)
 
 
@@ -128,13 +129,22 @@ def text_bags(data: Path, tokenizer: Tokenizer) -> Learned:
     return found.learned
 
 
-def written_bags(before: Sequence[Bag], tokenizer: Tokenizer, seed: int = 9) -> Learned:
-    """The lines that we wrote, several times over, among bags of the run before."""
+def written_bags(
+    before: Sequence[Bag],
+    tokenizer: Tokenizer,
+    *,
+    seed: int = 9,
+    reviewed: int = REVIEWED,
+    repeated: int = REPEATED,
+    languages: int = REPEATED,
+) -> Learned:
+    """The lines that we wrote, several times over, among bags of the first run."""
     found = _Collector()
-    for bag in Random(seed).sample(before, min(REVIEWED, len(before))):
+    for bag in Random(seed).sample(before, min(reviewed, len(before))):
         found.add("read again", bag)
     for example in wordings.written_examples("train"):
-        for _ in range(REPEATED):
+        times = languages if example.source == "written languages" else repeated
+        for _ in range(times):
             found.add(example.source, _text_bag(example, tokenizer))
     return found.learned
 
@@ -175,18 +185,26 @@ def train_encoder(
     last = hate_bags(data, tokenizer)
     tune(last.bags, TEXT_HATE, work / "text-hate", progress, before=work / "text-written")
     average_runs(work / "text-written", work / "text-hate", work / "text-average")
-    rows = learned.rows + again.rows + last.rows
-    return write_encoder("text", wordings.TASKS, work / "text-average", out, rows)
+    tongues = written_bags(
+        learned.bags, tokenizer, seed=31, reviewed=7000, repeated=2, languages=12
+    )
+    tune(tongues.bags, TEXT_LANGUAGES, work / "text-last", progress, before=work / "text-average")
+    rows = learned.rows + again.rows + last.rows + tongues.rows
+    shipped = work / "text-shipped"
+    average_runs(work / "text-average", work / "text-last", shipped, share=0.6)
+    return write_encoder("text", wordings.TASKS, shipped, out, rows)
 
 
-def average_runs(one: Path, other: Path, made: Path) -> None:
-    """The mean of the weights of two runs, of which one went on from the other.
+def average_runs(one: Path, other: Path, made: Path, *, share: float = 0.5) -> None:
+    """The mean of the weights of two runs, `share` of it the other, which went on from the one.
 
     Averaged weights do better on unlike sets than either end (Wortsman et al. 2022, Model soups).
     """
     states = [torch.load(run / CHECKPOINT, weights_only=True) for run in (one, other)]
     first, second = (state["judge"] for state in states)
-    mean = {name: (first[name].float() + second[name].float()) / 2 for name in second}
+    mean = {
+        name: (1 - share) * first[name].float() + share * second[name].float() for name in second
+    }
     made.mkdir(parents=True, exist_ok=True)
     torch.save({**states[1], "judge": mean}, made / CHECKPOINT)
 

@@ -1,9 +1,10 @@
 """Lines that we wrote: about groups, about hate, and hateful; a part of them is only measured.
 
-Four files of JSON Lines lie in `written/`: `identity` (neutral and positive statements about
+Five files of JSON Lines lie in `written/`: `identity` (neutral and positive statements about
 groups), `stereotypes` (each with a twin that names the same group and generalises nothing),
 `speech` (counter-speech, quotations, rights, reclaimed words, oaths without a target, harsh but
-harmless words, harmless disguises) and `toxic` (by category, some disguised by digits or spaces).
+harmless words, harmless disguises), `toxic` (by category, some disguised by digits or spaces) and
+`languages` (service talk and insults in other languages than English).
 `toxic` is None where a line says nothing about toxicity: stereotypes told in calm words.
 """
 
@@ -14,8 +15,14 @@ from pathlib import Path
 from typing import Literal
 
 FOLDER = Path(__file__).with_name("written")
-FILES = ("identity", "stereotypes", "speech", "toxic")
-MEASURED_SHARE = {"identity": 0.87, "stereotypes": 0.25, "speech": 0.25, "toxic": 0.25}
+FILES = ("identity", "stereotypes", "speech", "toxic", "languages")
+MEASURED_SHARE = {
+    "identity": 0.87,
+    "stereotypes": 0.25,
+    "speech": 0.25,
+    "toxic": 0.25,
+    "languages": 0.25,
+}
 """The share of each file that no head may be trained on; pairs stay together."""
 
 Half = Literal["train", "measured"]

@@ -306,7 +306,7 @@ function start() {
 
 /** The parts of two texts, word by word: ["", both], ["del", only the first], ["ins", only the second]. */
 function diff(first, second) {
-  const a = first.match(/\S+\s*|^\s+/g) ?? [], b = second.match(/\S+\s*|^\s+/g) ?? [];
+  const a = first.match(/\s*\S+|\s+$/g) ?? [], b = second.match(/\s*\S+|\s+$/g) ?? [];
   let head = 0, tail = 0;
   while (head < a.length && head < b.length && a[head] === b[head]) head++;
   while (tail < a.length - head && tail < b.length - head && a.at(-1 - tail) === b.at(-1 - tail)) tail++;
