@@ -17,6 +17,7 @@ from evaluators.heads.pairing import answer_windows, claim_sequences, passage_se
 from evaluators.heads.sequences import Tokenizer, windows
 from evaluators.training import grounding, pairing, wordings
 from evaluators.training.progress import Progress, no_progress
+from evaluators.training.rows import Source
 from evaluators.training.tuning import CHECKPOINT, Bag, Tuning, tune
 
 ENCODERS = ("pair", "text")
@@ -30,6 +31,12 @@ SOURCES = {
     "pair": (*grounding.TRAIN, *pairing.ANSWERS, *pairing.CONTEXTS, pairing.PASSAGES),
     "text": (*wordings.TOXICITY, *wordings.BIAS, *wordings.BENIGN),
 }
+GATHERED = {
+    "answers": pairing.ANSWERS,
+    "passages": (*pairing.CONTEXTS, pairing.PASSAGES),
+    "benign": wordings.BENIGN,
+}
+"""Names in the list of rows that stand for several sets."""
 READS = {
     "pair": "Reads a claim after the pieces of the contexts nearest to it, or a question with an "
     "answer or a passage.",
@@ -253,7 +260,8 @@ def encoders_card(entries: dict[str, dict[str, Any]]) -> str:
         "* Licence of the weights: Apache-2.0; the texts they were learned from keep theirs, below",
         "* Made by: `touchstone train pair` and `touchstone train text`, on two CPU cores in about "
         "an hour each; a tenth of contexts, prompts and texts, by hash, was held apart for the "
-        "last steps and their calibration",
+        "last steps and their calibration. The weights that ship come from a run whose examples "
+        "were drawn in another order; a new run gives nearby figures and another digest",
         "* Near duplicates: `python -m evaluators.training.duplicates` lists training rows that "
         "share most runs of eight words with a development row",
     ]
@@ -264,6 +272,7 @@ def encoders_card(entries: dict[str, dict[str, Any]]) -> str:
 
 def _entry_lines(name: str, entry: dict[str, Any]) -> list[str]:
     licences = {source.name: source.licence for source in SOURCES[name]}
+    licences |= {made: _listed(sources) for made, sources in GATHERED.items()}
     rows: dict[str, int] = entry["rows"]
     return [
         READS[name],
@@ -276,3 +285,7 @@ def _entry_lines(name: str, entry: dict[str, Any]) -> list[str]:
         "|---|---:|---|",
         *(f"| {one} | {count} | {licences.get(one) or OURS} |" for one, count in rows.items()),
     ]
+
+
+def _listed(sources: Sequence[Source]) -> str:
+    return ", ".join(f"{source.name} ({source.licence})" for source in sources)
