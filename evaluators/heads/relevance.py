@@ -44,6 +44,6 @@ def read_passages(pairs: Sequence[Pair], tokenizer: Tokenizer, score: Score) -> 
     found = [passage_sequence(prompt, context, tokenizer) for prompt, context in pairs]
     raw = score([one.tokens for one in found])
     return [
-        Relevance(np.array([output, *passage_signals(*pair)], dtype=np.float32), one.span or None)
+        Relevance(np.array([output, *passage_signals(*pair)], dtype=np.float32), one.span)
         for pair, one, output in zip(pairs, found, raw, strict=True)
     ]

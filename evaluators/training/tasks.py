@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from evaluators.engine import Tokens
 from evaluators.heads.evidence import read_sample
 from evaluators.heads.grounding import claim_features, response_logit
-from evaluators.heads.network import HeadFile, Network
+from evaluators.heads.network import Network
 from evaluators.heads.relevance import read_answers, read_passages
 from evaluators.heads.wording import read_windows
 from evaluators.training import grounding, pairing, wordings
@@ -299,8 +299,3 @@ def _wording_dev(task: str, kit: Kit) -> dict[str, list[wordings.WordingExample]
         for row in chats
     ]
     return sets
-
-
-def head_file(trained: Trained) -> HeadFile:
-    """The head as it would be read back."""
-    return HeadFile(trained.tensors, trained.metadata)
