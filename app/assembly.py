@@ -20,7 +20,7 @@ from app.store.interactions import (
     interactions_of_trace,
     save_interactions,
 )
-from app.store.spans import due_traces, mark_assembled
+from app.store.spans import due_traces, mark_assembled, still_there
 from app.tables import Interaction, Trace
 from evaluators.protocol import EvaluatorSpec
 
@@ -61,12 +61,17 @@ def assemble(
         for one in (arrived[trace.project, trace.trace_id] for trace in traces)
     ]
     with transaction(engine) as session:
-        for trace, read in zip(traces, readings, strict=True):
+        left = still_there(session, traces)
+        read_ones = [
+            (trace, read)
+            for trace, read in zip(traces, readings, strict=True)
+            if (trace.project, trace.trace_id) in left
+        ]
+        for trace, read in read_ones:
             _replace(session, trace, read.interactions(now), specs, now)
             add_feedback(session, reactions_in(read.tree.spans.values(), read.logs), now=now)
-        found = [_extraction(*pair) for pair in zip(traces, readings, strict=True)]
-        record_extractions(session, found)
-        mark_assembled(session, traces)
+        record_extractions(session, [_extraction(*pair) for pair in read_ones])
+        mark_assembled(session, [trace for trace, _ in read_ones])
 
 
 def _extraction(trace: Trace, read: TraceReading) -> Extraction:

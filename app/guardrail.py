@@ -6,14 +6,13 @@ request that saw it gets Busy.
 """
 
 import logging
-import multiprocessing
 import signal
 import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+from app.child import Child
 from app.criteria import Criteria
 from app.errors import Busy
 from app.judge import evaluation_json, judge_batch
@@ -27,13 +26,6 @@ ANSWER_SECONDS = 30.0
 WARM_UP = Sample("How long do refunds take?", "Five days.", ("Refunds take five days.",))
 
 logger = logging.getLogger("touchstone.guardrail")
-
-
-class Child(NamedTuple):
-    """A running judge process and our end of the pipe to it."""
-
-    process: BaseProcess
-    pipe: Connection
 
 
 class InProcessJudge:
@@ -93,9 +85,7 @@ class JudgeProcess:
         """End the child, if there is one."""
         child, self._child, self._is_ready = self._child, None, False
         if child is not None:
-            child.pipe.close()
-            child.process.terminate()
-            child.process.join(timeout=5)
+            child.end()
 
     def _warm(self) -> None:
         try:
@@ -118,26 +108,19 @@ class JudgeProcess:
         return answer
 
     def _start(self) -> Child:
-        # A forked child would share this process's threads' locks and database connections.
-        spawn = multiprocessing.get_context("spawn")
-        pipe, far_end = spawn.Pipe()
-        process = spawn.Process(
-            target=serve_judge, args=(far_end, self._load, self._criteria), daemon=True
-        )
-        process.start()
-        far_end.close()
-        self._child = Child(process, pipe)
+        self._child = Child(serve_judge, self._load, self._criteria)
         self._receive(self._child, self._start_seconds)
         self._is_ready = True
         return self._child
 
     def _receive(self, child: Child, seconds: float) -> Any:
-        if not child.pipe.poll(seconds):
+        try:
+            return child.receive(seconds)
+        except TimeoutError:
             self.close()
             raise Busy(
                 f"the judges did not answer within {seconds:g} s; send fewer items at a time"
-            )
-        return child.pipe.recv()
+            ) from None
 
 
 def serve_judge(pipe: Connection, load: Load, criteria: Criteria) -> None:

@@ -18,7 +18,6 @@ from evaluators.protocol import (
     Sample,
     TextField,
     Verdict,
-    VerdictError,
     missing_fields,
 )
 
@@ -30,8 +29,38 @@ MISSING: Mapping[TextField, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """What went wrong in an evaluator: the name of the error, and its words."""
+
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoVerdict:
+    """Stands for an answer that is no verdict, and may be anything, where only words can pass."""
+
+    kind: str
+
+
+class NotJudged(Exception):
+    """An evaluator that runs elsewhere brought no verdicts, for the reason told."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.words)
+        self.fault = fault
+
+
+class NotAsked(Exception):
+    """The evaluator takes no work now; the samples must wait."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one evaluation; `score`, `label` and `passed` are None unless it is scored."""
+    """What came of one evaluation; `score`, `label` and `passed` are None unless it is scored.
+
+    `pending` means that it was not asked and waits for another time.
+    """
 
     status: str
     score: float | None = None
@@ -87,19 +116,43 @@ def evaluation_json(spec: EvaluatorSpec, outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def ask(evaluator: Evaluator, samples: Sequence[Sample]) -> list[Any] | Fault:
+    """What the evaluator says of the samples, one answer each, or the fault it made."""
+    try:
+        verdicts = list(evaluator.evaluate(samples))
+    except NotAsked:
+        raise
+    except NotJudged as error:
+        return error.fault
+    except Exception as error:  # noqa: BLE001 (a plugin may raise anything)
+        return _fault_of(error)
+    if len(verdicts) != len(samples):
+        return Fault("VerdictError", f"got {len(verdicts)} verdicts for {len(samples)} samples")
+    return verdicts
+
+
+def make_ready(evaluator: Evaluator) -> Fault | None:
+    """Load the evaluator; the fault that it made, if any."""
+    try:
+        evaluator.load()
+    except Exception as error:  # noqa: BLE001 (a plugin may raise anything)
+        return _fault_of(error)
+    return None
+
+
 def _judge_chunk(
     evaluator: Evaluator, criterion: Criterion, samples: Sequence[Sample]
 ) -> list[Outcome]:
     started = time.perf_counter()
     try:
-        verdicts = list(evaluator.evaluate(samples))
-        if len(verdicts) != len(samples):
-            raise VerdictError(f"got {len(verdicts)} verdicts for {len(samples)} samples")
-    except Exception as error:  # noqa: BLE001 (a plugin may raise anything)
+        verdicts = ask(evaluator, samples)
+    except NotAsked:
+        return [Outcome(status="pending")] * len(samples)
+    if isinstance(verdicts, Fault):
         if len(samples) > 1:
             singles = (_judge_chunk(evaluator, criterion, [sample]) for sample in samples)
             return [outcome for single in singles for outcome in single]
-        return [_failure(error, time.perf_counter() - started)]
+        return [_failure(verdicts, time.perf_counter() - started)]
     seconds = (time.perf_counter() - started) / len(samples)
     pairs = zip(samples, verdicts, strict=True)
     return [_outcome(criterion, sample, verdict, seconds) for sample, verdict in pairs]
@@ -109,11 +162,12 @@ def _outcome(criterion: Criterion, sample: Sample, verdict: object, seconds: flo
     if isinstance(verdict, Abstention):
         return Outcome(status="abstained", explanation=verdict.reason, seconds=seconds)
     if not isinstance(verdict, Verdict):
-        wrong = TypeError(f"got {type(verdict).__name__}, not a Verdict or an Abstention")
-        return _failure(wrong, seconds)
+        kind = verdict.kind if isinstance(verdict, NoVerdict) else type(verdict).__name__
+        words = f"got {kind}, not a Verdict or an Abstention"
+        return _failure(Fault("TypeError", words), seconds)
     score = float(verdict.score)
     if not math.isfinite(score):
-        return _failure(VerdictError(f"the score is {score}"), seconds)
+        return _failure(Fault("VerdictError", f"the score is {score}"), seconds)
     return Outcome(
         status="scored",
         score=score,
@@ -130,10 +184,15 @@ def _inside(end: int, sample: Sample) -> bool:
     return end <= len(sample.response)
 
 
-def _failure(error: Exception, seconds: float) -> Outcome:
+def _fault_of(error: Exception) -> Fault:
+    kind = type(error).__name__
+    return Fault(kind, str(error)[:500] or kind)
+
+
+def _failure(fault: Fault, seconds: float) -> Outcome:
     return Outcome(
         status="failed",
-        error_type=type(error).__name__,
-        explanation=f"The evaluator failed: {str(error)[:500] or type(error).__name__}",
+        error_type=fault.kind,
+        explanation=f"The evaluator failed: {fault.words}",
         seconds=seconds,
     )

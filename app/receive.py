@@ -65,10 +65,10 @@ def _answer(
     stored: Stored,
 ) -> Response:
     """Success with what was refused, counted now that the transaction is over."""
-    rejected = decoded.rejected + decoded.unassociated
+    rejected = decoded.rejected + decoded.unassociated + stored.erased
     metrics_of(request).count(caller.project, signal, stored, rejected=rejected)
     content_type = request.headers.get("content-type")
-    content = export_response(content_type, decoded, signal)
+    content = export_response(content_type, decoded, signal, erased=stored.erased)
     return Response(content, media_type=reply_type(content_type))
 
 

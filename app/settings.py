@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         3, ge=1, description="Claims after which an evaluation is given up as failed."
     )
+    judge_seconds: float = Field(
+        120.0, gt=0, description="How long an evaluator may take for a batch before it is ended."
+    )
     claim_size: int = Field(
         32, ge=1, description="How many interactions a worker claims at a time."
     )

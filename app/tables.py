@@ -27,6 +27,7 @@ __all__ = [
     "Adjudication",
     "Annotation",
     "ApiKey",
+    "ErasedTrace",
     "Evaluation",
     "EvaluationStatus",
     "ExtractionTally",
@@ -347,4 +348,17 @@ class Heartbeat(Table, table=True):
     worker: str = Field(primary_key=True)
     seen_at: datetime = at_column()
     evaluators: list[str] = json_column(list)
-    """`name@version` of the evaluators it has loaded."""
+    """`name@version` of its evaluators."""
+    troubles: dict[str, str] = json_column()
+    """For each evaluator that takes no work, by `name@version`, why."""
+
+
+class ErasedTrace(Table, table=True):
+    """A trace that was forgotten: what comes of it later, by a late retry, is not taken in."""
+
+    __tablename__ = "erased_trace"
+
+    project: str = Field(primary_key=True)
+    trace_id: str = Field(primary_key=True)
+    until_at: datetime | None = at_column(nullable=True)
+    """When it may be forgotten that it was forgotten; None for never."""

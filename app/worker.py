@@ -20,12 +20,13 @@ from sqlalchemy import Engine
 
 from app.assembly import assemble_due
 from app.criteria import Criteria
-from app.database import transaction, upsert
+from app.database import transaction
 from app.errors import Busy
+from app.isolation import Isolated
 from app.judge import Outcome, judge_batch
 from app.settings import Settings
 from app.store.evaluations import Claim, claim, record
-from app.tables import Heartbeat
+from app.store.workers import beat
 from evaluators.protocol import Evaluator, EvaluatorSpec
 
 IDLE_SECONDS = 0.5
@@ -55,13 +56,17 @@ def work_once(
     *,
     now: Callable[[], datetime],
 ) -> Done:
-    """Assemble the traces that are due, then judge one claim of evaluations."""
+    """Assemble the traces that are due, then judge one claim of evaluations.
+
+    What an evaluator in trouble should judge waits until it takes work again.
+    """
     specs = [evaluator.spec for evaluator in evaluators]
+    troubles = troubles_of(evaluators)
     assembled = assemble_due(engine, specs, settings, now=now())
     with transaction(engine) as session:
         claims = claim(
             session,
-            specs=specs,
+            specs=[spec for spec in specs if label_of(spec) not in troubles],
             now=now(),
             interactions=settings.claim_size,
             lease_seconds=settings.lease_seconds,
@@ -89,13 +94,14 @@ def run_worker(
 ) -> None:
     """Work until told to stop; a round that fails is logged and tried again."""
     name = f"{socket.gethostname()}:{os.getpid()}"
-    labels = [f"{one.spec.name}@{one.spec.version}" for one in evaluators]
+    labels = [label_of(one.spec) for one in evaluators]
     last_beat: datetime | None = None
     while not stop.is_set():
         try:
             if last_beat is None or (now() - last_beat).total_seconds() >= HEARTBEAT_SECONDS:
                 last_beat = now()
-                beat(engine, name, labels, now=last_beat)
+                with transaction(engine) as session:
+                    beat(session, name, labels, troubles_of(evaluators), now=last_beat)
             idle = work_once(engine, evaluators, criteria, settings, now=now).idle
         except Busy as error:
             logger.warning("%s", error)
@@ -119,11 +125,15 @@ def run_chore(chore: Callable[[], object], *, every_seconds: float, stop: thread
         stop.wait(every_seconds)
 
 
-def beat(engine: Engine, worker: str, evaluators: Sequence[str], *, now: datetime) -> None:
-    """Say that this worker is alive and what it can judge."""
-    row = {"worker": worker, "seen_at": now, "evaluators": list(evaluators)}
-    with transaction(engine) as session:
-        upsert(session, Heartbeat, [row], keys=("worker",), update=("seen_at", "evaluators"))
+def label_of(spec: EvaluatorSpec) -> str:
+    """How a heartbeat names an evaluator."""
+    return f"{spec.name}@{spec.version}"
+
+
+def troubles_of(evaluators: Sequence[Evaluator]) -> dict[str, str]:
+    """For each evaluator that takes no work now, by its label, why."""
+    isolated = [one for one in evaluators if isinstance(one, Isolated)]
+    return {label_of(one.spec): one.trouble for one in isolated if one.trouble is not None}
 
 
 def stop_on_signals() -> threading.Event:

@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlmodel import Session, func, select
 
 from app.access import Caller, require
 from app.criteria import Criterion
 from app.database import reading, transaction
 from app.errors import NotFound
-from app.ingest.stored import spans_of
+from app.ingest.stored import some_spans
 from app.ingest.telemetry import Span
 from app.ingest.tree import Tree
 from app.requests import current_time, refuse_nul
@@ -25,6 +25,8 @@ from app.store.feedback import feedback_of
 from app.store.interactions import get_interaction, interactions_of_trace, list_interactions
 from app.store.preferences import saved_views
 from app.store.reviews import list_queues, progress_of
+from app.store.spans import count_spans
+from app.store.workers import evaluator_troubles
 from app.tables import Annotation, Interaction, Rollup
 from feedback_ui.doctoring import silent_applications
 from feedback_ui.filters import filter_choices, filter_from
@@ -42,6 +44,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
 
 Reader = Annotated[Caller, Depends(require("read"))]
 Now = Annotated[datetime, Depends(current_time)]
+SpanNumber = Annotated[int, Query(ge=1, le=1_000_000_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ def home(request: Request, caller: Reader, now: Now) -> Response:
         judged = _judged(session, caller.project)
         waiting = _waiting_items(session, caller, now)
         silent = silent_applications(session, caller.project, now=now)
+        troubles = evaluator_troubles(session, now)
     rows = [
         _home_row(one, judged.get(one.name, (0, 0)), covered.counts.get(one.name, {}))
         for one in criteria
@@ -93,6 +97,7 @@ def home(request: Request, caller: Reader, now: Now) -> Response:
         "rows": rows,
         "waiting": waiting,
         "silent": silent,
+        "troubles": troubles,
     }
     return page(
         request,
@@ -204,16 +209,26 @@ def annotate(
 
 
 @router.get("/traces/{trace_id}")
-def trace(request: Request, caller: Reader, trace_id: str) -> Response:
-    """The spans of a trace as a tree."""
+def trace(request: Request, caller: Reader, trace_id: str, from_span: SpanNumber = 1) -> Response:
+    """The spans of a trace as a tree, some hundred at a time."""
+    place = caller.project, trace_id
     with reading(request.app.state.engine) as session:
-        spans = spans_of(session, caller.project, trace_id)
-        rows = interactions_of_trace(session, caller.project, trace_id)
-    if not spans and not rows:
+        count = count_spans(session, *place)
+        spans = some_spans(session, *place, start=from_span - 1, limit=SPANS_SHOWN)
+        rows = interactions_of_trace(session, *place)
+    if not count and not rows:
         raise NotFound(f"there is no trace {trace_id!r} in this project")
-    shown: dict[str, Any] = {"trace_id": trace_id, "count": len(spans), "interactions": rows}
-    shown["left_out"] = max(0, len(spans) - SPANS_SHOWN)
-    return page(request, "trace.html", caller, roots=tree_of(spans[:SPANS_SHOWN]), **shown)
+    last = from_span - 1 + len(spans)
+    shown: dict[str, Any] = {
+        "trace_id": trace_id,
+        "count": count,
+        "interactions": rows,
+        "first": from_span,
+        "last": last,
+        "earlier": max(1, from_span - SPANS_SHOWN) if from_span > 1 else None,
+        "later": last + 1 if spans and last < count else None,
+    }
+    return page(request, "trace.html", caller, roots=tree_of(spans), **shown)
 
 
 def tree_of(spans: Sequence[Span]) -> list[Node]:

@@ -10,10 +10,10 @@ from starlette.testclient import TestClient
 from app.answers import finite
 from app.api.shapes import CoverageShape, ReadinessShape, TrendShape
 from app.criteria import Criteria
-from app.database import open_database
+from app.database import open_database, transaction
 from app.requests import current_time
 from app.settings import Settings
-from app.worker import beat
+from app.store.workers import beat
 from tests.builders import WEDNESDAY, an_interaction, save, score_all
 
 TRENDS = "/api/v1/trends"
@@ -107,9 +107,11 @@ def test_readiness_tells_whether_a_worker_was_seen(
     status, told = readiness(client)
     assert (status, told.ready) == (200, True)
     assert "no worker" in told.checks["worker"]
-    beat(engine, "w1", [], now=now - timedelta(seconds=61))
+    with transaction(engine) as session:
+        beat(session, "w1", [], {}, now=now - timedelta(seconds=61))
     assert "61 s ago" in readiness(client)[1].checks["worker"]
-    beat(engine, "w2", [], now=now - timedelta(seconds=59))
+    with transaction(engine) as session:
+        beat(session, "w2", [], {}, now=now - timedelta(seconds=59))
     assert readiness(client)[1].checks["worker"] == "ok"
 
 

@@ -1,7 +1,7 @@
 """What is old is forgotten; labels, what they are on, and counts stay."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +9,29 @@ import pytest
 import typer
 from sqlalchemy import Engine
 from sqlmodel import SQLModel, func, select
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
+from app.assembly import assemble
 from app.commands import prune
 from app.criteria import Criteria
 from app.database import transaction
 from app.settings import Settings
 from app.store.annotations import add_annotation
+from app.store.erased import drop_expired
 from app.store.interactions import InteractionFilter, list_interactions
-from app.tables import Annotation, Evaluation, Interaction, Rollup, SpanEntry, Trace
+from app.store.pruning import LATE_RETRIES
+from app.store.spans import Stored
+from app.tables import (
+    Annotation,
+    Evaluation,
+    Interaction,
+    LogEntry,
+    Rollup,
+    SpanChunk,
+    SpanEntry,
+    Trace,
+)
 from tests.builders import a_span, save, score_all, some_interactions
 from tests.telemetry import put_spans
 
@@ -93,11 +107,79 @@ def test_old_interactions_go_and_what_a_person_labelled_stays(
 
 
 def test_old_spans_go_with_their_trace(run: Any, engine: Engine, rows: list[Interaction]) -> None:
-    assert run("--spans", "90") == {"traces": 1, "interactions": 0, "dry_run": False}
+    assert run("--spans", "90") == {"traces": 1, "interactions": 0, "kept": 0, "dry_run": False}
     assert count(engine, SpanEntry) == 1
     with transaction(engine) as session:
         assert list(session.exec(select(Trace.trace_id))) == ["f" * 32]
     assert count(engine, Interaction) == 4
+
+
+def test_a_forgotten_span_that_is_sent_again_is_refused_for_a_while(
+    run: Any, engine: Engine, rows: list[Interaction], now: datetime
+) -> None:
+    run("--spans", "90")
+    old, new = a_span(trace_id="e" * 32), a_span(trace_id="d" * 32)
+    with transaction(engine) as session:
+        assert put_spans(session, [old, new], now=now) == Stored(1, 0, erased=1)
+        drop_expired(session, datetime.now(now.tzinfo) + LATE_RETRIES + timedelta(seconds=1))
+        assert put_spans(session, [old], now=now) == Stored(1, 0)
+
+
+def test_a_trace_is_forgotten_for_good_with_its_words(
+    run: Any, engine: Engine, criteria: Criteria, settings: Settings, client: TestClient
+) -> None:
+    trace_id, said = "ab" * 16, {"prompt": "When?", "response": "Soon."}
+    span = {
+        "traceId": trace_id,
+        "spanId": "cd" * 8,
+        "attributes": [{"key": k, "value": {"stringValue": v}} for k, v in said.items()],
+    }
+    body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+    log = {"traceId": trace_id, "spanId": "ab" * 8, "body": {"stringValue": "late"}}
+    late = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [log]}]}]})
+
+    def send(signal: str, content: str) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"}
+        answer = client.post(f"/v1/{signal}", content=content, headers=headers)
+        assert answer.status_code == 200
+        return dict(answer.json())
+
+    assert send("traces", body) == {}
+    score_all(engine, criteria, settings, now=datetime.now(UTC))
+    assert count(engine, Interaction) == 1
+    assert run("--trace", trace_id, "--dry-run")["interactions"] == 1
+    assert run("--trace", trace_id.upper())["interactions"] == 1
+    for signal, content in (("traces", body), ("logs", late)):
+        told = send(signal, content)["partialSuccess"]
+        assert "deleted" in told["errorMessage"]
+        assert "1" in told.values()
+    score_all(engine, criteria, settings, now=datetime.now(UTC))
+    for table in (Interaction, Evaluation, SpanEntry, SpanChunk, LogEntry, Trace):
+        assert count(engine, table) == 0
+
+
+def test_what_was_given_to_a_reviewer_stays_when_its_trace_is_forgotten(
+    run: Any, engine: Engine, rows: list[Interaction]
+) -> None:
+    assert run("--trace", rows[0].trace_id) == {
+        "traces": 1,
+        "interactions": 0,
+        "kept": 1,
+        "dry_run": False,
+    }
+    assert count(engine, Interaction) == 4
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_trace_forgotten_while_it_is_read_is_not_assembled(
+    run: Any, engine: Engine, now: datetime
+) -> None:
+    with transaction(engine) as session:
+        put_spans(session, [a_span()], now=now)
+        (trace,) = session.exec(select(Trace))
+    run("--trace", trace.trace_id)
+    assemble(engine, [trace], [], now=now)
+    assert count(engine, Interaction) == count(engine, Trace) == 0
 
 
 def test_something_must_be_said(run: Any, rows: list[Interaction]) -> None:

@@ -1,7 +1,7 @@
 """Every page: strict policy, nothing from elsewhere, hostile words as text, small files."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from app.criteria import Criteria
 from app.database import transaction
 from app.settings import Settings
+from app.store.workers import beat
 from app.tables import Interaction
 from feedback_ui.pages import POLICY, static_path
 from tests.builders import WEDNESDAY, a_span, an_interaction, save, score_all, some_interactions
@@ -252,3 +253,33 @@ def test_labels_given_with_the_scores_in_view_are_not_blind(
     client.post(f"{path}/annotations", data=changed)
     assert client.get(path).text.count("with the scores in view</span>") == 1
     assert client.post(f"{path}/annotations", data={"label.toxicity": "nice"}).status_code == 422
+
+
+def test_a_large_trace_is_shown_some_spans_at_a_time(client: TestClient, engine: Engine) -> None:
+    spans = [
+        a_span(span_id=f"{number:016x}", name=f"span-{number}.", start_ns=number)
+        for number in range(1, 1_202)
+    ]
+    with transaction(engine) as session:
+        put_spans(session, spans[:700], now=WEDNESDAY)
+        put_spans(session, spans[700:], now=WEDNESDAY)
+    first = client.get(f"/traces/{spans[0].trace_id}").text
+    assert "1 to 1,000 of 1,201" in first
+    assert "span-1000." in first
+    assert "span-1001." not in first
+    later = client.get(f"/traces/{spans[0].trace_id}?from_span=1001").text
+    assert "1,001 to 1,201 of 1,201" in later
+    assert "span-1201." in later
+    assert "span-1000." not in later
+    assert "?from_span=1" in later
+
+
+def test_an_evaluator_in_trouble_is_told_on_the_home_page(
+    client: TestClient, engine: Engine
+) -> None:
+    with transaction(engine) as session:
+        beat(session, "w", ["toxicity@1"], {"toxicity@1": "It hangs <b>."}, now=datetime.now(UTC))
+    page = client.get("/").text
+    assert "The evaluator toxicity@1 takes no work" in page
+    assert "It hangs &lt;b&gt;." in page
+    assert "toxicity@1" in client.get("/readyz").json()["checks"]["worker"]

@@ -13,8 +13,9 @@ from app.database import reading, transaction
 from app.judge import Outcome
 from app.settings import Settings
 from app.store.evaluations import Claim, claim, coverage, record
+from app.store.workers import beat, evaluator_troubles
 from app.tables import Evaluation, Heartbeat
-from app.worker import beat, run_worker, work_once
+from app.worker import run_worker, work_once
 from evaluators.protocol import Abstention, EvaluatorSpec, Sample, Verdict
 from tests.builders import FAKE_EVALUATORS, an_interaction, save, score_all, some_interactions
 
@@ -149,9 +150,15 @@ def test_the_worker_outlives_a_round_that_fails(
     assert stop.is_set()
 
 
-def test_a_heartbeat_says_who_lives_and_what_they_judge(engine: Engine, now: datetime) -> None:
-    beat(engine, "w1", ["toxicity@1"], now=now)
-    beat(engine, "w1", ["toxicity@2"], now=now + timedelta(seconds=10))
+def test_a_heartbeat_says_who_lives_what_they_judge_and_what_is_in_trouble(
+    engine: Engine, now: datetime
+) -> None:
+    later = now + timedelta(seconds=10)
+    with transaction(engine) as session:
+        beat(session, "w1", ["toxicity@1"], {"toxicity@1": "It hangs."}, now=now)
+        assert evaluator_troubles(session, later) == {"toxicity@1": "It hangs."}
+        beat(session, "w1", ["toxicity@2"], {}, now=later)
     with reading(engine) as session:
         (row,) = session.exec(select(Heartbeat))
-    assert (row.seen_at, row.evaluators) == (now + timedelta(seconds=10), ["toxicity@2"])
+        assert evaluator_troubles(session, later) == {}
+    assert (row.seen_at, row.evaluators) == (later, ["toxicity@2"])

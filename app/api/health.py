@@ -1,6 +1,6 @@
 """Whether this process lives, and whether it can serve; open to everybody, and told little."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -12,9 +12,9 @@ from app.api.shapes import ReadinessShape
 from app.database import SCHEMA_HEAD, reading
 from app.errors import Busy
 from app.requests import current_time
+from app.store.workers import FRESH, evaluator_troubles
 from app.tables import Heartbeat
 
-FRESH = timedelta(seconds=60)
 FINE = "ok"
 
 router = APIRouter(tags=["health"])
@@ -65,4 +65,5 @@ def _worker(session: Session, now: datetime) -> str:
     age = now - seen_at
     if age > FRESH:
         return f"the last worker was seen {age.total_seconds():.0f} s ago; start `touchstone work`"
-    return FINE
+    names = ", ".join(sorted(evaluator_troubles(session, now)))
+    return f"these evaluators take no work, the home page says why: {names}" if names else FINE

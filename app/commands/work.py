@@ -15,6 +15,8 @@ from app.commands.learn import learn_week
 from app.criteria import Criteria, read_criteria
 from app.database import open_database
 from app.delivery import by_masked_name, send_report
+from app.errors import SetupError
+from app.isolation import Isolated, JudgeHost, isolate
 from app.main import find_evaluators, load_all
 from app.schedule import tend_reports
 from app.settings import Settings, read_settings
@@ -24,6 +26,8 @@ from app.worker import run_chore, run_worker, stop_on_signals
 PARENT_CHECK_SECONDS = 2.0
 GIVES_WAY = 5
 CHORE_SECONDS = 60.0
+
+logger = logging.getLogger("touchstone.worker")
 
 
 def command(
@@ -44,11 +48,8 @@ def command(
         os.nice(GIVES_WAY)
         threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
     criteria = read_criteria()
-    evaluators = [
-        one for one in find_evaluators(settings) if one.spec.criterion in criteria.by_name
-    ]
-    load_all(evaluators)
-    logging.getLogger("touchstone.worker").info("ready: %d evaluators loaded", len(evaluators))
+    host = JudgeHost(partial(find_evaluators, settings), answer_seconds=settings.judge_seconds)
+    evaluators = isolated_evaluators(settings, criteria, host)
     engine = open_database(settings.database_url)
     chores = threading.Thread(
         target=run_chore,
@@ -57,7 +58,27 @@ def command(
         daemon=True,
     )
     chores.start()
-    run_worker(engine, evaluators, criteria, settings, now=_now, stop=stop)
+    try:
+        run_worker(engine, evaluators, criteria, settings, now=_now, stop=stop)
+    finally:
+        host.end()
+
+
+def isolated_evaluators(settings: Settings, criteria: Criteria, host: JudgeHost) -> list[Isolated]:
+    """The evaluators of known criteria, loaded in the host; SetupError when none can be."""
+    found = [one for one in find_evaluators(settings) if one.spec.criterion in criteria.by_name]
+    evaluators = isolate(found, host)
+    try:
+        host.start()
+    except (EOFError, OSError) as error:
+        raise SetupError(f"the process of the evaluators could not be started: {error!r}") from None
+    for name, fault in host.faults.items():
+        logger.error("evaluator %r cannot be loaded and takes no work: %s", name, fault.words)
+    if found and all(one.trouble for one in evaluators):
+        one = evaluators[0]
+        raise SetupError(f"no evaluator can be loaded; {one.spec.name!r}: {one.trouble}")
+    logger.info("ready: %d evaluators loaded", len(found) - len(host.faults))
+    return evaluators
 
 
 def report_chore(engine: Engine, criteria: Criteria, settings: Settings) -> Callable[[], int]:

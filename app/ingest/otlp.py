@@ -130,21 +130,36 @@ def reply_type(content_type: str | None) -> str:
 
 
 def export_response(
-    content_type: str | None, decoded: Decoded[Chunk] | Decoded[Log] | None, signal: Signal
+    content_type: str | None,
+    decoded: Decoded[Chunk] | Decoded[Log] | None,
+    signal: Signal,
+    *,
+    erased: int = 0,
 ) -> bytes:
-    """The body of a 200: empty, or `partial_success` when something was refused."""
+    """The body of a 200: empty, or `partial_success` when something was refused.
+
+    `erased` rows more were refused because their traces were deleted.
+    """
     kind, name, json_name = _RESPONSES[signal]
-    partial = decoded is not None and (decoded.rejected > 0 or bool(decoded.message))
+    n_rejected = (decoded.rejected if decoded else 0) + erased
+    message = _with_erased(decoded.message if decoded else "", erased)
     if reply_type(content_type) == MEDIA_TYPES["json"]:
-        if decoded is None or not partial:
+        if not message:
             return b"{}"
-        told = {json_name: str(decoded.rejected), "errorMessage": decoded.message}
+        told = {json_name: str(n_rejected), "errorMessage": message}
         return json.dumps({"partialSuccess": told}).encode()
     response = kind()
-    if decoded is not None and partial:
-        setattr(response.partial_success, name, decoded.rejected)
-        response.partial_success.error_message = decoded.message
+    if message:
+        setattr(response.partial_success, name, n_rejected)
+        response.partial_success.error_message = message
     return bytes(response.SerializeToString())
+
+
+def _with_erased(message: str, erased: int) -> str:
+    if not erased:
+        return message
+    reason = f"{erased} were rejected because their traces were deleted here"
+    return f"{message}; {reason}"[:MAX_MESSAGE] if message else reason
 
 
 def status_body(content_type: str | None, status_code: int, message: str) -> bytes:

@@ -11,7 +11,7 @@ from app.ingest.chunks import spans_of_chunk
 from app.ingest.otlp_protobuf import logs_in, parse
 from app.ingest.telemetry import LogRecord, Span
 from app.packing import unpack
-from app.store.spans import chunks_of, entries_of, logs_stored
+from app.store.spans import chunks_holding, chunks_of, entries_of, logs_stored, some_entries
 from app.tables import LogEntry, SpanChunk
 
 TraceKey: TypeAlias = tuple[str, str]
@@ -45,6 +45,18 @@ def telemetry_of(session: Session, keys: Sequence[TraceKey]) -> dict[TraceKey, T
 def spans_of(session: Session, project: str, trace_id: str) -> list[Span]:
     """The spans of a trace in the order of their start."""
     return telemetry_of(session, [(project, trace_id)])[project, trace_id].spans
+
+
+def some_spans(
+    session: Session, project: str, trace_id: str, *, start: int, limit: int
+) -> list[Span]:
+    """Up to `limit` spans of a trace from position `start` on; unpacks only what holds them."""
+    entries = some_entries(session, project, trace_id, start=start, limit=limit)
+    kept = {(project, trace_id, one.span_id): one.chunk for one in entries}
+    spans = [
+        span for chunk in chunks_holding(session, entries) for span in _kept_spans(chunk, kept)
+    ]
+    return sorted(spans, key=lambda span: (span.start_ns, span.span_id))
 
 
 def logs_of(session: Session, project: str, trace_id: str) -> list[LogRecord]:

@@ -204,7 +204,7 @@ def _values(outcome: Outcome, spec: EvaluatorSpec, now: datetime) -> dict[str, A
         "seconds": outcome.seconds,
         "weights_digest": spec.weights_digest,
         "calibration": spec.calibration,
-        "finished_at": now,
+        "finished_at": None if outcome.status == "pending" else now,
         "lease_token": None,
         "lease_until_at": None,
     }

@@ -6,13 +6,14 @@ review queue, is kept with its verdicts, because the labels mean nothing without
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, exists, func, tuple_
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from app.database import exclude_others
+from app.store.erased import drop_expired, remember_erased
 from app.store.search import forget_words
 from app.tables import (
     Annotation,
@@ -26,6 +27,9 @@ from app.tables import (
     Trace,
 )
 
+LATE_RETRIES = timedelta(days=30)
+"""Longer than any exporter or collector keeps what it could not send."""
+
 
 def count_traces(session: Session, project: str, before: datetime) -> int:
     """How many traces got their last span before that time."""
@@ -38,17 +42,46 @@ def count_interactions(session: Session, project: str, before: datetime) -> int:
     return session.scalar(query) or 0
 
 
-def prune_traces(session: Session, project: str, before: datetime, *, limit: int) -> int:
+def prune_traces(
+    session: Session, project: str, before: datetime, *, limit: int, now: datetime
+) -> int:
     """Forget the spans and log records of up to `limit` old traces; how many traces that were.
 
-    The trace goes as well, so that it is not assembled anew from nothing.
+    The trace goes as well, so that it is not assembled anew from nothing; a span that is sent again
+    is not taken in for a while.
     """
     query = select(Trace.trace_id).where(*_old_traces(project, before))
     ids = list(session.exec(query.order_by(col(Trace.last_seen_at)).limit(limit)))
-    for table in (SpanEntry, SpanChunk, LogEntry, Trace):
-        place = tuple_(col(table.project), col(table.trace_id))
-        session.execute(delete(table).where(place.in_([(project, one) for one in ids])))
+    _drop_telemetry(session, project, ids)
+    drop_expired(session, now)
+    remember_erased(session, project, ids, until_at=now + LATE_RETRIES)
     return len(ids)
+
+
+def erase_trace(session: Session, project: str, trace_id: str) -> tuple[int, int]:
+    """Forget a trace for good, whenever it came and whatever comes of it later.
+
+    Returns how many of its interactions went, and how many stay because they were given to people.
+    """
+    exclude_others(session, "interactions")
+    counts = count_of_trace(session, project, trace_id)
+    ids = session.exec(select(Interaction.id).where(*_of_trace(project, trace_id)))
+    _drop_interactions(session, list(ids))
+    _drop_telemetry(session, project, [trace_id])
+    _prune_feedback(session, project, [trace_id])
+    remember_erased(session, project, [trace_id], until_at=None)
+    return counts
+
+
+def count_of_trace(session: Session, project: str, trace_id: str) -> tuple[int, int]:
+    """How many interactions of the trace may go, and how many were given to people."""
+    all_of_it = (Interaction.project == project, Interaction.trace_id == trace_id)
+    counts = (
+        session.scalar(select_columns(func.count()).select_from(Interaction).where(*where)) or 0
+        for where in (_of_trace(project, trace_id), all_of_it)
+    )
+    free, total = counts
+    return free, total - free
 
 
 def prune_interactions(session: Session, project: str, before: datetime, *, limit: int) -> int:
@@ -58,9 +91,7 @@ def prune_interactions(session: Session, project: str, before: datetime, *, limi
     old = columns.where(*_old_interactions(project, before))
     rows = session.exec(old.order_by(col(Interaction.received_at)).limit(limit)).all()
     ids, traces = [row[0] for row in rows], sorted({row[1] for row in rows})
-    forget_words(session, ids)
-    session.execute(delete(Evaluation).where(col(Evaluation.interaction_id).in_(ids)))
-    session.execute(delete(Interaction).where(col(Interaction.id).in_(ids)))
+    _drop_interactions(session, ids)
     _prune_feedback(session, project, traces)
     return len(ids)
 
@@ -74,13 +105,36 @@ def _old_traces(project: str, before: datetime) -> tuple[ColumnElement[bool], ..
 
 
 def _old_interactions(project: str, before: datetime) -> tuple[ColumnElement[bool], ...]:
-    own = col(Interaction.id)
     return (
         col(Interaction.project) == project,
         col(Interaction.received_at) < before,
+        *_given_to_nobody(),
+    )
+
+
+def _of_trace(project: str, trace_id: str) -> tuple[ColumnElement[bool], ...]:
+    place = (col(Interaction.project) == project, col(Interaction.trace_id) == trace_id)
+    return (*place, *_given_to_nobody())
+
+
+def _given_to_nobody() -> tuple[ColumnElement[bool], ...]:
+    own = col(Interaction.id)
+    return (
         ~exists().where(col(Annotation.interaction_id) == own),
         ~exists().where(col(ReviewItem.interaction_id) == own),
     )
+
+
+def _drop_telemetry(session: Session, project: str, trace_ids: Sequence[str]) -> None:
+    for table in (SpanEntry, SpanChunk, LogEntry, Trace):
+        place = tuple_(col(table.project), col(table.trace_id))
+        session.execute(delete(table).where(place.in_([(project, one) for one in trace_ids])))
+
+
+def _drop_interactions(session: Session, ids: Sequence[str]) -> None:
+    forget_words(session, ids)
+    session.execute(delete(Evaluation).where(col(Evaluation.interaction_id).in_(ids)))
+    session.execute(delete(Interaction).where(col(Interaction.id).in_(ids)))
 
 
 def _prune_feedback(session: Session, project: str, traces: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import case, delete, func, or_, tuple_, update
 from sqlmodel import Session, col, select
 
 from app.database import insert_new, upsert
+from app.store.erased import erased_among
 from app.tables import LogEntry, SpanChunk, SpanEntry, Trace
 
 KEYS_PER_QUERY = 300
@@ -21,13 +22,18 @@ Row = TypeVar("Row", SpanEntry, SpanChunk, LogEntry)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """How many of the rows were new or fuller, and how many were there already."""
+    """How many rows were new or fuller, were there already, or are of traces that were erased."""
 
     stored: int
     duplicate: int
+    erased: int = 0
 
     def __add__(self, other: "Stored") -> "Stored":
-        return Stored(self.stored + other.stored, self.duplicate + other.duplicate)
+        return Stored(
+            self.stored + other.stored,
+            self.duplicate + other.duplicate,
+            self.erased + other.erased,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +76,15 @@ class Log:
     content: bytes
 
 
+Arrival = TypeVar("Arrival", Chunk, Log)
+
+
 def store_spans(session: Session, chunks: Sequence[Chunk], *, now: datetime) -> Stored:
-    """Keep every span, of two copies the fuller; traces that changed wait to be assembled anew."""
+    """Keep every span, of two copies the fuller; traces that changed wait to be assembled anew.
+
+    Spans of traces that were erased are counted and left out.
+    """
+    chunks, gone = _without_erased(session, chunks)
     rows = [_entry_row(chunk, entry) for chunk in chunks for entry in chunk.entries]
     stored = insert_new(session, SpanEntry, rows)
     fresh = list(chunks)
@@ -91,11 +104,16 @@ def store_spans(session: Session, chunks: Sequence[Chunk], *, now: datetime) -> 
     insert_new(session, SpanChunk, contents)
     _mark_pending(session, fresh, now)
     received = sum(chunk.received for chunk in chunks)
-    return Stored(stored=stored, duplicate=received - stored)
+    erased = sum(chunk.received for chunk in gone)
+    return Stored(stored=stored, duplicate=received - stored, erased=erased)
 
 
 def store_logs(session: Session, logs: Sequence[Log], *, now: datetime) -> Stored:
-    """Keep every log record once; traces that got a new one wait to be assembled anew."""
+    """Keep every log record once; traces that got a new one wait to be assembled anew.
+
+    Records of traces that were erased are counted and left out.
+    """
+    logs, gone = _without_erased(session, logs)
     rows = [
         {
             "project": log.project,
@@ -110,12 +128,39 @@ def store_logs(session: Session, logs: Sequence[Log], *, now: datetime) -> Store
     stored = insert_new(session, LogEntry, rows)
     if stored:
         _mark_pending(session, logs, now)
-    return Stored(stored=stored, duplicate=len(logs) - stored)
+    return Stored(stored=stored, duplicate=len(logs) - stored, erased=len(gone))
 
 
 def entries_of(session: Session, keys: Sequence[tuple[str, str]]) -> list[SpanEntry]:
     """What is known of each span of these traces."""
     return _rows_of(session, SpanEntry, keys)
+
+
+def count_spans(session: Session, project: str, trace_id: str) -> int:
+    """How many spans of the trace are kept."""
+    mine = (SpanEntry.project == project, SpanEntry.trace_id == trace_id)
+    return session.exec(select(func.count()).select_from(SpanEntry).where(*mine)).one()
+
+
+def some_entries(
+    session: Session, project: str, trace_id: str, *, start: int, limit: int
+) -> list[SpanEntry]:
+    """Up to `limit` spans of the trace, from position `start` on in the order of their start."""
+    query = select(SpanEntry).where(SpanEntry.project == project, SpanEntry.trace_id == trace_id)
+    in_order = query.order_by(col(SpanEntry.start_ns), col(SpanEntry.span_id))
+    return list(session.exec(in_order.offset(start).limit(limit)))
+
+
+def chunks_holding(session: Session, entries: Sequence[SpanEntry]) -> list[SpanChunk]:
+    """The chunks that hold these spans, which are all of one trace."""
+    if not entries:
+        return []
+    query = select(SpanChunk).where(
+        SpanChunk.project == entries[0].project,
+        SpanChunk.trace_id == entries[0].trace_id,
+        col(SpanChunk.digest).in_({one.chunk for one in entries}),
+    )
+    return list(session.exec(query))
 
 
 def chunks_of(session: Session, keys: Sequence[tuple[str, str]]) -> list[SpanChunk]:
@@ -152,6 +197,15 @@ def due_traces(
     return list(session.exec(query))
 
 
+def still_there(session: Session, traces: Sequence[Trace]) -> set[tuple[str, str]]:
+    """Those of the traces, each a project and an id, that nobody can erase before this ends."""
+    keys = [(trace.project, trace.trace_id) for trace in traces]
+    columns = tuple_(col(Trace.project), col(Trace.trace_id))
+    query = select(Trace.project, Trace.trace_id).where(columns.in_(keys))
+    held = query.order_by(col(Trace.project), col(Trace.trace_id)).with_for_update()
+    return {(project, trace_id) for project, trace_id in session.exec(held)}
+
+
 def mark_assembled(session: Session, traces: Sequence[Trace]) -> None:
     """These traces wait no more, unless a span came meanwhile."""
     for trace in traces:
@@ -162,6 +216,17 @@ def mark_assembled(session: Session, traces: Sequence[Trace]) -> None:
             statement.values(pending_since_at=None),
             execution_options={"synchronize_session": False},
         )
+
+
+def _without_erased(
+    session: Session, rows: Sequence[Arrival]
+) -> tuple[Sequence[Arrival], Sequence[Arrival]]:
+    """The rows whose traces may be kept, and those whose traces were erased."""
+    erased = erased_among(session, ((row.project, row.trace_id) for row in rows))
+    if not erased:
+        return rows, ()
+    kept = [row for row in rows if (row.project, row.trace_id) not in erased]
+    return kept, [row for row in rows if (row.project, row.trace_id) in erased]
 
 
 def _entry_row(chunk: Chunk, entry: Entry) -> dict[str, object]:

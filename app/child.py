@@ -1,0 +1,34 @@
+"""A process apart that answers one message at a time, and can be ended at any moment."""
+
+import multiprocessing
+from collections.abc import Callable
+from typing import Any
+
+END_SECONDS = 5.0
+
+
+class Child:
+    """A running process and our end of the pipe to it; `target` gets the far end first."""
+
+    def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
+        # A forked child would share this process's threads' locks and database connections.
+        spawn = multiprocessing.get_context("spawn")
+        self.pipe, far_end = spawn.Pipe()
+        self.process = spawn.Process(target=target, args=(far_end, *arguments), daemon=True)
+        self.process.start()
+        far_end.close()
+
+    def receive(self, seconds: float) -> Any:
+        """Its next message; TimeoutError when none comes in time, EOFError when it has died."""
+        if not self.pipe.poll(seconds):
+            raise TimeoutError(f"no answer within {seconds:g} s")
+        return self.pipe.recv()
+
+    def end(self) -> int | None:
+        """End it, whatever it does; its exit code, which is minus the signal that ended it."""
+        self.pipe.close()
+        self.process.join(0.5)
+        code = self.process.exitcode
+        self.process.kill()
+        self.process.join(END_SECONDS)
+        return code

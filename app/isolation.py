@@ -1,0 +1,155 @@
+"""Evaluators in a process of their own: whatever happens to one there, the worker goes on.
+
+A call that does not come back in time, or that ends its process, costs the samples of that call
+alone: the process is replaced. An evaluator that keeps on hanging is left alone for a while, and
+one that cannot be loaded until its worker starts again; their samples wait meanwhile.
+"""
+
+import faulthandler
+import logging
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
+from typing import Any, TypeAlias
+
+from app.child import Child
+from app.judge import Fault, NotAsked, NotJudged, NoVerdict, ask, make_ready
+from evaluators.protocol import Abstention, Evaluator, EvaluatorSpec, Sample, Verdict
+
+Load: TypeAlias = Callable[[], Sequence[Evaluator]]
+"""Makes the evaluators; a module-level function, or a partial of one, that a child can import."""
+START_SECONDS = 600.0
+GRACE_SECONDS = 30.0
+LOST = ("TimeLimit", "ProcessEnded")
+LOST_IN_A_ROW = 3
+REST_SECONDS = 600.0
+# After any of these, nothing that the process asks of its device can be trusted.
+DEVICE_FAULTS = ("cuda error", "acceleratorerror", "device-side assert", "cublas", "cudnn")
+
+logger = logging.getLogger("touchstone.worker")
+
+
+class JudgeHost:
+    """The process that holds the evaluators, started when it is first needed."""
+
+    def __init__(
+        self, load: Load, *, answer_seconds: float, start_seconds: float = START_SECONDS
+    ) -> None:
+        self._load, self._answer_seconds, self._start_seconds = load, answer_seconds, start_seconds
+        self._child: Child | None = None
+        self.faults: Mapping[str, Fault] = {}
+        """For each evaluator that cannot be loaded, by its name, why."""
+
+    def start(self) -> None:
+        """Start the process, which loads what it can; OSError or EOFError when it does not."""
+        self._child = Child(serve_evaluators, self._load, self._answer_seconds)
+        self.faults = self._child.receive(self._start_seconds)
+
+    def ask(self, name: str, samples: Sequence[Sample]) -> list[Any] | Fault:
+        """What the evaluator of that name says of the samples, or what went wrong."""
+        try:
+            if self._child is None:
+                self.start()
+        except (EOFError, OSError) as error:
+            self.end()
+            raise NotAsked(f"the evaluators could not be started: {error!r}") from None
+        assert self._child is not None
+        try:
+            self._child.pipe.send((name, list(samples)))
+            answer: list[Any] | Fault = self._child.receive(self._answer_seconds)
+        except TimeoutError:
+            self.end()
+            return Fault("TimeLimit", f"it did not answer within {self._answer_seconds:g} s.")
+        except (EOFError, OSError):
+            return Fault("ProcessEnded", f"its process ended {_how(self.end())}.")
+        if isinstance(answer, Fault) and is_device_fault(answer):
+            self.end()
+        return answer
+
+    def end(self) -> int | None:
+        """End the process, if there is one; its exit code, if it had ended by itself."""
+        child, self._child = self._child, None
+        return child.end() if child is not None else None
+
+
+class Isolated:
+    """An evaluator whose work is done by a host; it takes no work while it is in trouble."""
+
+    def __init__(
+        self, spec: EvaluatorSpec, host: JudgeHost, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.spec, self._host, self._clock = spec, host, clock
+        self._lost, self._rests_until = 0, 0.0
+
+    def load(self) -> None:
+        """Nothing to do: the host loads when it starts."""
+
+    def evaluate(self, samples: Sequence[Sample]) -> list[Any]:
+        """What the evaluator says; NotJudged when it fails, NotAsked while it takes no work."""
+        if self.trouble is not None:
+            raise NotAsked(self.trouble)
+        answer = self._host.ask(self.spec.name, samples)
+        if not isinstance(answer, Fault):
+            self._lost = 0
+            return answer
+        logger.warning("evaluator %r failed: %s", self.spec.name, answer.words)
+        self._lost = self._lost + 1 if answer.kind in LOST else 0
+        if self._lost >= LOST_IN_A_ROW:
+            self._lost, self._rests_until = 0, self._clock() + REST_SECONDS
+            logger.error("evaluator %r rests for %.0f s", self.spec.name, REST_SECONDS)
+        raise NotJudged(answer)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it takes no work now, in a sentence, or None."""
+        fault = self._host.faults.get(self.spec.name)
+        if fault is not None:
+            return f"It cannot be loaded: {fault.words}"
+        if self._clock() < self._rests_until:
+            return f"It did not answer, {LOST_IN_A_ROW} times in a row; it is asked again later."
+        return None
+
+
+def isolate(evaluators: Sequence[Evaluator], host: JudgeHost) -> list[Isolated]:
+    """The same evaluators, each doing its work in the host."""
+    return [Isolated(one.spec, host) for one in evaluators]
+
+
+def is_device_fault(fault: Fault) -> bool:
+    """Whether the fault leaves the device, as this process sees it, in an unknown state."""
+    words = f"{fault.kind} {fault.words}".lower()
+    return any(name in words for name in DEVICE_FAULTS)
+
+
+def serve_evaluators(pipe: Connection, load: Load, answer_seconds: float) -> None:
+    """Answer requests from the pipe until its other end is closed; runs in the child."""
+    # Signals reach the whole group; the parent decides when this process ends.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    evaluators = {one.spec.name: one for one in load()}
+    faults = {name: make_ready(one) for name, one in evaluators.items()}
+    pipe.send({name: fault for name, fault in faults.items() if fault is not None})
+    while True:
+        try:
+            name, samples = pipe.recv()
+        except EOFError:
+            return
+        # Whoever waits ends this process first, unless they have died themselves.
+        faulthandler.dump_traceback_later(answer_seconds + GRACE_SECONDS, exit=True)
+        answer = ask(evaluators[name], samples)
+        faulthandler.cancel_dump_traceback_later()
+        pipe.send(answer if isinstance(answer, Fault) else [_sendable(one) for one in answer])
+
+
+def _sendable(answer: Any) -> Any:
+    if isinstance(answer, Verdict | Abstention):
+        return answer
+    return NoVerdict(type(answer).__name__)
+
+
+def _how(code: int | None) -> str:
+    if code is not None and code < 0:
+        said = signal.Signals(-code).name
+        return f"by {said}, as when memory runs out" if said == "SIGKILL" else f"by {said}"
+    return f"with code {code}"

@@ -1,0 +1,39 @@
+"""What workers say of themselves: that they live, what they can judge, and what is in trouble."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from app.database import upsert
+from app.tables import Heartbeat
+
+FRESH = timedelta(seconds=60)
+
+
+def beat(
+    session: Session,
+    worker: str,
+    evaluators: Sequence[str],
+    troubles: Mapping[str, str],
+    *,
+    now: datetime,
+) -> None:
+    """Say that this worker is alive, what it can judge, and which evaluators take no work."""
+    row = {
+        "worker": worker,
+        "seen_at": now,
+        "evaluators": list(evaluators),
+        "troubles": dict(troubles),
+    }
+    changing = ("seen_at", "evaluators", "troubles")
+    upsert(session, Heartbeat, [row], keys=("worker",), update=changing)
+
+
+def evaluator_troubles(session: Session, now: datetime) -> dict[str, str]:
+    """Why evaluators take no work, by `name@version`, as the workers say that live."""
+    query = select(Heartbeat).where(col(Heartbeat.seen_at) >= now - FRESH)
+    troubles: dict[str, str] = {}
+    for row in session.exec(query.order_by(col(Heartbeat.seen_at))):
+        troubles |= row.troubles
+    return troubles

@@ -1,0 +1,100 @@
+"""Judges in a process apart: a hang, a death or a fault costs its own sample and nothing else."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+from sqlalchemy import Engine
+from sqlmodel import select
+
+from app.criteria import Criteria
+from app.database import reading
+from app.isolation import LOST_IN_A_ROW, REST_SECONDS, Isolated, JudgeHost, isolate
+from app.judge import judge_batch
+from app.settings import Settings
+from app.tables import Evaluation
+from app.worker import troubles_of, work_once
+from evaluators.protocol import Sample
+from tests.builders import WEDNESDAY, save, some_interactions
+from tests.moody import Moody, moody_evaluators
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def host() -> Iterator[JudgeHost]:
+    host = JudgeHost(moody_evaluators, answer_seconds=1.0)
+    yield host
+    host.end()
+
+
+def test_what_happens_to_one_sample_costs_only_that_sample(
+    host: JudgeHost, criteria: Criteria
+) -> None:
+    said = ["Hello.", "hang", "Hello.", "die", "Hello.", "raise", "odd", "memory", "device", "End."]
+    moody, _ = isolate(moody_evaluators(), host)
+    outcomes = judge_batch(moody, criteria.get("bias"), [Sample("", one) for one in said])
+    assert {one: outcome.error_type for one, outcome in zip(said, outcomes, strict=True)} == {
+        "Hello.": None,
+        "hang": "TimeLimit",
+        "die": "ProcessEnded",
+        "raise": "ValueError",
+        "odd": "TypeError",
+        "memory": "MemoryError",
+        "device": "RuntimeError",
+        "End.": None,
+    }
+    assert [one.status for one in outcomes if one.error_type is None] == ["scored"] * 4
+    explanations = {one.error_type: one.explanation or "" for one in outcomes}
+    assert "did not answer within 1 s" in explanations["TimeLimit"]
+    assert "ended by SIGKILL" in explanations["ProcessEnded"]
+    assert "got lock, not a Verdict" in explanations["TypeError"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_evaluator_that_hangs_on_and_on_rests_and_what_it_should_judge_waits(
+    engine: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    host, clock = JudgeHost(moody_evaluators, answer_seconds=0.3), Clock()
+    moody = Isolated(Moody().spec, host, clock=clock)
+    n_bad = LOST_IN_A_ROW - 1
+    rows = some_interactions(n_bad + 2)
+    for row in rows[:n_bad]:
+        row.response = "hang"
+    save(engine, rows, evaluators=[moody])
+
+    def work() -> list[str]:
+        work_once(engine, [moody], criteria, settings, now=lambda: WEDNESDAY)
+        with reading(engine) as session:
+            return [row.status for row in session.exec(select(Evaluation).order_by("id"))]
+
+    assert work() == ["failed"] * n_bad + ["pending"] * 2
+    assert "did not answer" in troubles_of([moody])["moody@1"]
+    assert work() == ["failed"] * n_bad + ["pending"] * 2
+    clock.seconds = REST_SECONDS + 1
+    assert work() == ["failed"] * n_bad + ["scored"] * 2
+    assert troubles_of([moody]) == {}
+    host.end()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_evaluator_that_cannot_be_loaded_leaves_the_others_at_work(
+    engine: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    host = JudgeHost(partial(moody_evaluators, weights=False), answer_seconds=30)
+    both = isolate(moody_evaluators(), host)
+    host.start()
+    save(engine, some_interactions(1), evaluators=both)
+    work_once(engine, both, criteria, settings, now=lambda: WEDNESDAY)
+    assert troubles_of(both) == {"other@1": "It cannot be loaded: its weights are not here"}
+    with reading(engine) as session:
+        found = {row.evaluator: row.status for row in session.exec(select(Evaluation))}
+    assert found == {"moody": "scored", "other": "pending"}
+    host.end()
