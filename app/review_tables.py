@@ -42,7 +42,8 @@ class Annotation(Table, table=True):
     is_withdrawn: bool = False
     """Whether this row takes back the one that it replaces."""
     details: dict[str, Any] = json_column()
-    """`marks` of sentences, `groups` concerned, `words_in` and `words_out` of a correction."""
+    """`marks` of sentences, `groups` concerned, `words_in` and `words_out` of a correction, and
+    whether word `matching` was on."""
 
 
 class ReviewQueue(Table, table=True):

@@ -22,8 +22,8 @@ from app.store.interactions import InteractionFilter
 from app.store.reviewers import add_reviewer
 from app.store.reviews import Plan, create_queue
 from benchmarks.machine import describe
+from tests.browsers import ANSWER, ARGUMENTS, CHROMIUM, PASSAGE, Served, wait_for_desk
 from tests.builders import an_interaction, save, score_all
-from tests.test_browser import ANSWER, ARGUMENTS, CHROMIUM, PASSAGE, Served, wait_for_desk
 
 RESULTS = Path(__file__).with_name("ui.md")
 ITEMS = 30

@@ -16,7 +16,7 @@ from sqlmodel import Session
 from app.access import Caller
 from app.criteria import Criteria, Criterion
 from app.errors import UnknownField
-from app.store.annotations import add_annotation, annotations_of_turn
+from app.store.annotations import add_annotations, annotations_of_turn
 from app.tables import Annotation, Interaction, ReviewItem, ReviewQueue, ReviewTurn
 from feedback_ui.pages import all_posted
 
@@ -26,6 +26,8 @@ MARKS: Mapping[str, str] = {
     "contradicted": "Contradicted",
     "no_claim": "No claim",
 }
+AID = ("on", "off")
+"""Whether words that sentence and context share were underlined when the label was stored."""
 OBJECTIONS = frozenset({"unsupported", "contradicted"})
 KEPT = re.compile(r"label\.|group\.|mark\.|(?:comment|corrected_response)$")
 _PLACE = re.compile(r"(\d{1,9})-(\d{1,9})$")
@@ -37,7 +39,7 @@ class Answers:
 
     labels: dict[str, str]
     details: dict[str, dict[str, Any]]
-    """Per criterion: `marks`, `groups`; of the first also `words_in` and `words_out`."""
+    """Per criterion: `marks`, `groups`; of the first also `words_in`, `words_out`, `matching`."""
     comment: str | None
     corrected: str | None
 
@@ -58,6 +60,8 @@ def read_answers(
     is_same = text.strip() in ("", row.response.replace("\r\n", "\n").strip())
     if not is_same and asked_for:
         details[asked_for[0].name] |= word_counts(row.response, text)
+    if asked_for and form.get("matching") in AID:
+        details[asked_for[0].name]["matching"] = form["matching"]
     return Answers(
         {one.name: labels[one.name] for one in asked_for},
         details,
@@ -81,6 +85,7 @@ def store_answers(
     """Add an annotation per label; once the verdicts were seen, the blind label stays the first."""
     assert turn.id is not None
     earlier = annotations_of_turn(session, turn.id, withdrawn=True)
+    rows = []
     for position, (criterion, label) in enumerate(answers.labels.items()):
         before = earlier.get(criterion)
         one = Annotation(
@@ -106,7 +111,8 @@ def store_answers(
             created_at=now,
         )
         if before is None or before.is_withdrawn or _says(before) != _says(one):
-            add_annotation(session, one, criteria=criteria)
+            rows.append(one)
+    add_annotations(session, rows, criteria=criteria)
 
 
 def fields_of(rows: Mapping[str, Annotation]) -> dict[str, str]:
@@ -173,4 +179,5 @@ def _marks(form: Mapping[str, str], row: Interaction) -> list[dict[str, Any]]:
 
 
 def _says(row: Annotation) -> tuple[object, ...]:
-    return row.final_label, row.comment, row.corrected_response, row.details
+    told = {name: value for name, value in row.details.items() if name != "matching"}
+    return row.final_label, row.comment, row.corrected_response, told

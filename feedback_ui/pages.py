@@ -94,14 +94,19 @@ def page(
     request: Request, template: str, caller: Caller | None, *, status: int = 200, **shown: Any
 ) -> HTMLResponse:
     """The template as a page for the caller; None stands for somebody who has not signed in."""
-    html = _ENVIRONMENT.get_template(template).render(
+    html = rendered(request, template, caller, **shown)
+    return HTMLResponse(html, status_code=status, headers=dict(HEADERS))
+
+
+def rendered(request: Request, template: str, caller: Caller | None, **shown: Any) -> str:
+    """The words of a page."""
+    return _ENVIRONMENT.get_template(template).render(
         caller=caller,
         open_access=request.app.state.settings.open_access,
         path=request.url.path,
         theme=request.cookies.get(THEME_COOKIE),
         **shown,
     )
-    return HTMLResponse(html, status_code=status, headers=dict(HEADERS))
 
 
 def whole_page(html: str) -> HTMLResponse:

@@ -5,7 +5,7 @@ for JSON, so that a label can wait on the device until the server has it.
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
@@ -17,14 +17,10 @@ from app.errors import BadRequest, Conflict, NotFound, UnknownField
 from app.requests import current_time, refuse_nul
 from app.store.adjudications import QUESTIONS
 from app.store.annotations import annotations_of_turn, withdraw_turn
-from app.store.evaluations import evaluations_of
-from app.store.gold import feedback_on
 from app.store.interactions import get_interaction
-from app.store.preferences import preferences_of
-from app.store.reviewing import guidelines_changed, next_calibration, stored_since
-from app.store.reviews import get_item, get_queue, progress_of
+from app.store.reviewing import guidelines_changed, next_calibration
+from app.store.reviews import get_item, get_queue
 from app.store.turns import (
-    claim_turn,
     finish_turn,
     history,
     keep_draft,
@@ -35,9 +31,10 @@ from app.store.turns import (
     turn_of,
 )
 from app.tables import ReviewItem, ReviewQueue, ReviewTurn
-from feedback_ui.desk import SKIP_REASONS, asked, criteria_asked, screen
+from feedback_ui.desk import SKIP_REASONS, asked, criteria_asked
 from feedback_ui.labelling import KEPT, fields_of, read_answers, store_answers
-from feedback_ui.pages import HEADERS, criteria_of, go_to, page, posted_form
+from feedback_ui.pages import HEADERS, criteria_of, go_to, page, posted_form, rendered
+from feedback_ui.showing import View, next_view, revealed_view, stops_at_verdicts
 
 router = APIRouter(
     prefix="/review/{queue_id}", include_in_schema=False, dependencies=[Depends(refuse_nul)]
@@ -59,25 +56,11 @@ def next_item(
         first = next_calibration(session, queue, reviewer=caller.name, role=caller.role)
         if first is not None:
             return go_to(f"/review/{first}", first=1)
-        turn = claim_turn(session, queue_id, reviewer=caller.name, now=now)
-        shown = _around(session, caller, queue, now) | {"stored": stored, "changed": False}
-        if turn is None:
-            return page(
-                request,
-                "queue_done.html",
-                caller,
-                criteria=criteria,
-                **shown,
-                **_feedback(session, shown),
-            )
-        item = get_item(session, queue_id, turn.item_id)
-        row = get_interaction(session, caller.project, item.interaction_id)
-        choices = preferences_of(session, caller.project, caller.name)
-        shown["changed"] = guidelines_changed(
+        changed = guidelines_changed(
             session, caller.project, reviewer=caller.name, digest=criteria.digest
         )
-    words = screen(queue, turn, row, turn.draft, criteria=criteria, choices=choices)
-    return page(request, "review_item.html", caller, **(words | shown))
+        view = next_view(session, caller, queue, criteria, now, stored=stored, changed=changed)
+    return page(request, view.template, caller, **view.shown)
 
 
 @router.get("/items/{item_id}")
@@ -87,23 +70,10 @@ def revealed_item(
     """An item that the caller has labelled, with what the evaluators say."""
     with transaction(request.app.state.engine) as session:
         queue, item, turn = _mine(session, caller, queue_id, item_id)
-        if turn is None or turn.status != "stored" or turn.id is None:
+        if turn is None or turn.status != "stored":
             return go_to(f"/review/{queue_id}")
-        row = get_interaction(session, caller.project, item.interaction_id)
-        fields = fields_of(annotations_of_turn(session, turn.id))
-        evaluations = _seen(session, queue, turn, now)
-        shown = _around(session, caller, queue, now) | {"stored": None, "changed": False}
-        choices = preferences_of(session, caller.project, caller.name)
-    words = screen(
-        queue,
-        turn,
-        row,
-        fields,
-        criteria=criteria_of(request),
-        choices=choices,
-        evaluations=evaluations.get(row.id, []),
-    )
-    return page(request, "review_item.html", caller, **(words | shown))
+        view = revealed_view(session, caller, queue, item, turn, criteria_of(request), now)
+    return page(request, view.template, caller, **view.shown)
 
 
 @router.post("/items/{item_id}")
@@ -125,8 +95,17 @@ def label_item(
             store_answers(
                 session, caller, queue, item, turn, answers, key=key, criteria=criteria, now=now
             )
-        address = _then(session, queue, turn, now, criteria=criteria, is_first=is_first)
-    return _answer(request, address)
+        stops = is_first and stops_at_verdicts(session, queue, item, turn, criteria, now)
+        stored = item.id if is_first and not stops and queue.reveal != "never" else None
+        view = None
+        if _wants_page(request) and stops:
+            view = revealed_view(session, caller, queue, item, turn, criteria, now)
+        elif _wants_page(request):
+            view = next_view(session, caller, queue, criteria, now, stored=stored)
+    address = f"/review/{queue_id}"
+    if stops or stored:
+        address += f"/items/{item_id}" if stops else f"?stored={item_id}"
+    return _answer(request, caller, address, view)
 
 
 @router.post("/items/{item_id}/draft")
@@ -236,43 +215,6 @@ def _mine(
     return queue, item, turn_of(session, item_id, reviewer=caller.name)
 
 
-def _around(session: Session, caller: Caller, queue: ReviewQueue, now: datetime) -> dict[str, Any]:
-    assert queue.id is not None
-    finished = history(session, queue.id, reviewer=caller.name)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return {
-        "queue": queue,
-        "progress": progress_of(session, queue.id, reviewer=caller.name, now=now),
-        "last": finished[0] if finished else None,
-        "turns": finished,
-        "today": stored_since(session, caller.project, caller.name, midnight),
-    }
-
-
-def _feedback(session: Session, shown: dict[str, Any]) -> dict[str, Any]:
-    """How a calibration round went, once the reviewer has labelled all of it."""
-    queue, progress = shown["queue"], shown["progress"]
-    if queue.kind != "calibration" or progress.done < progress.total:
-        return {"results": {}}
-    results: dict[str, list[bool]] = {}
-    for turn in shown["turns"]:
-        item = get_item(session, turn.queue_id, turn.item_id)
-        right = feedback_on(item.gold or {}, annotations_of_turn(session, turn.id))
-        for name, agrees in right.items():
-            results.setdefault(name, []).append(agrees)
-    return {"results": results}
-
-
-def _seen(session: Session, queue: ReviewQueue, turn: ReviewTurn, now: datetime) -> dict[str, Any]:
-    """The verdicts, which the turn remembers were seen; none in a queue that never reveals."""
-    if queue.reveal == "never":
-        return {}
-    turn.revealed_at = turn.revealed_at or now
-    session.add(turn)
-    item = session.get_one(ReviewItem, turn.item_id)
-    return evaluations_of(session, [item.interaction_id])
-
-
 def _finished(
     session: Session,
     item: ReviewItem,
@@ -297,34 +239,18 @@ def _finished(
     )
 
 
-def _then(
-    session: Session,
-    queue: ReviewQueue,
-    turn: ReviewTurn,
-    now: datetime,
-    *,
-    criteria: Any,
-    is_first: bool,
-) -> str:
-    """Where to go after storing: to the verdicts where the queue stops at them, else on."""
-    onward = f"/review/{queue.id}"
-    if not is_first or queue.reveal == "never" or turn.id is None:
-        return onward
-    item = session.get_one(ReviewItem, turn.item_id)
-    evaluations = _seen(session, queue, turn, now).get(item.interaction_id, [])
-    fields = fields_of(annotations_of_turn(session, turn.id))
-    differs = any(
-        one.differs for one in asked(criteria_asked(queue, criteria), fields, evaluations)
-    )
-    if queue.reveal == "always" or differs:
-        return f"{onward}/items/{turn.item_id}"
-    return f"{onward}?stored={turn.item_id}"
+def _wants_page(request: Request) -> bool:
+    """Whether the script asks for the page that follows in the same answer (RFC 7240)."""
+    return request.headers.get("prefer") == "return=representation"
 
 
-def _answer(request: Request, address: str) -> Response:
-    if "application/json" in request.headers.get("accept", ""):
-        return JSONResponse({"next": address}, headers=dict(HEADERS))
-    return go_to(address)
+def _answer(request: Request, caller: Caller, address: str, view: View | None) -> Response:
+    if "application/json" not in request.headers.get("accept", ""):
+        return go_to(address)
+    answer = {"next": address}
+    if view is not None:
+        answer["page"] = rendered(request, view.template, caller, **view.shown)
+    return JSONResponse(answer, headers=dict(HEADERS))
 
 
 def _leave(

@@ -24,8 +24,8 @@ from app.store.reviewers import add_reviewer
 from app.store.reviews import Plan, create_queue, get_item
 from app.store.turns import claim_turn, finish_turn
 from app.tables import Annotation, Evaluation, Interaction
+from tests.browsers import ARGUMENTS, CHROMIUM, Served, wait_for_desk
 from tests.builders import an_interaction, save, score_all
-from tests.test_browser import ARGUMENTS, CHROMIUM, Served, wait_for_desk
 
 PROMPT = (
     "I bought a jacket in the autumn sale on your website. Can I bring it back to a shop, and "

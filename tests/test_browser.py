@@ -1,201 +1,39 @@
 """The pages in a real browser: keyboard only, no fault that axe finds, no request to elsewhere."""
 
-import shutil
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-import uvicorn
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from sqlalchemy import Engine
-from sqlmodel import select
 
 from app.criteria import Criteria
-from app.database import transaction
-from app.main import create_app
 from app.settings import Settings
-from app.store.interactions import InteractionFilter
-from app.store.reviewers import add_reviewer
-from app.store.reviews import Plan, create_queue
-from app.tables import Annotation, Evaluation, Interaction
-from tests.builders import FAKE_EVALUATORS, an_interaction, save, score_all
-from tests.conftest import require_or_skip
+from tests.browsers import (
+    QUESTIONS,
+    Desk,
+    check,
+    labels,
+    pages_of,
+    served_desk,
+    sign_in,
+    started_browser,
+    wait_for_desk,
+    window,
+)
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
-ANSWER = "You can return it within 30 days. The refund is paid out within 24 hours. Anything else?"
-PASSAGE = "Returns are taken within 30 days. Refunds are issued within 5 to 7 working days."
-QUESTIONS = 5
-"""How many criteria the form asks about."""
-
-
-@dataclass
-class Desk:
-    """A server, and what a reviewer's browser did to it."""
-
-    address: str
-    link: str
-    interaction: str
-    server: "Served"
-    faults: list[str] = field(default_factory=list)
-    hosts: set[str] = field(default_factory=set)
-
-    def hear(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.faults.append(message.text)
-
-    def watch(self, page: Page) -> Page:
-        page.on("console", self.hear)
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
-        return page
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    require_or_skip("chromium", CHROMIUM is not None, "install Chromium to run these tests")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with started_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
-def desk(
-    browser: Browser, engine: Engine, settings: Settings, criteria: Criteria
-) -> Iterator[Desk]:
-    now = datetime.now(UTC)
-    rows = [an_item(number, now) for number in range(4)]
-    save(engine, rows, now=now)
-    score_all(engine, criteria, settings, now=now)
-    with transaction(engine) as session:
-        judge_by_sentence(session.exec(select(Evaluation)).all())
-        link = add_reviewer(session, name="anna", role="lead", now=now)
-        create_queue(
-            session,
-            project="default",
-            name="week 47",
-            filters=InteractionFilter(),
-            plan=Plan(size=4, seed=1),
-            criteria=criteria,
-            created_by="lea",
-            now=now,
-        )
-    closed = settings.model_copy(update={"open_access": False})
-    server = Served(closed, criteria)
-    yield Desk(server.address, link, rows[0].id, server)
-    server.stop()
-
-
-def an_item(number: int, now: datetime) -> Interaction:
-    return an_interaction(
-        trace_id=f"{number + 1:032x}",
-        prompt=f"How do I return item {number}?",
-        response=ANSWER,
-        contexts=[PASSAGE, "A" * 200],
-        segments={"language": "en"},
-        started_at=now - timedelta(days=number),
-    )
-
-
-def judge_by_sentence(rows: Sequence[Evaluation]) -> None:
-    """Give the groundedness rows evidence for each sentence, as the real evaluator does."""
-    first, second = ANSWER.index("The refund"), ANSWER.index("Anything")
-    places = [
-        (0, first - 1, 0.9, "supported", 0, 33),
-        (first, second - 1, 0.1, "unsupported", 34, len(PASSAGE)),
-    ]
-    for row in rows:
-        if row.criterion == "groundedness":
-            row.score, row.passed, row.label = 0.1, False, "ungrounded"
-            row.evidence = [
-                {
-                    "start": start,
-                    "end": end,
-                    "score": score,
-                    "kind": kind,
-                    "context": 0,
-                    "context_start": context_start,
-                    "context_end": context_end,
-                }
-                for start, end, score, kind, context_start, context_end in places
-            ]
-
-
-class Served:
-    """A server in a thread that can be stopped and started again at its address."""
-
-    def __init__(self, settings: Settings, criteria: Criteria) -> None:
-        self._made = settings, criteria
-        self._port = 0
-        self.start()
-
-    def start(self) -> None:
-        settings, criteria = self._made
-        app = create_app(settings, evaluators=FAKE_EVALUATORS, criteria=criteria)
-        config = uvicorn.Config(
-            app, host="127.0.0.1", port=self._port, log_level="error", timeout_graceful_shutdown=1
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run)
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.02)
-        self._port = self._server.servers[0].sockets[0].getsockname()[1]
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-
-
-@contextmanager
-def window(browser: Browser, **options: object) -> Iterator[BrowserContext]:
-    context = browser.new_context(**options)  # type: ignore[arg-type]
-    context.set_default_timeout(15_000)
-    yield context
-    context.close()
-
-
-def sign_in(page: Page, desk: Desk) -> None:
-    page.goto(f"{desk.address}/sign-in?link={desk.link}")
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{desk.address}/")
-
-
-def pages_of(desk: Desk) -> list[str]:
-    trace = f"{1:032x}"
-    return [
-        *("/", "/interactions", f"/interactions/{desk.interaction}", f"/traces/{trace}"),
-        *("/review", "/review/1", "/review/1/history", "/me", "/measures", "/adjudicate/1"),
-        *("/conversation?id=c1", "/interactions?text=refund&application=shop"),
-        *("/trends?bucket=day", "/reports"),
-    ]
-
-
-def wait_for_desk(page: Page, state: str) -> None:
-    page.wait_for_selector(f'[data-desk="{state}"][data-ready]')
-
-
-def labels(engine: Engine) -> list[Annotation]:
-    with transaction(engine) as session:
-        return list(session.exec(select(Annotation)))
+def desk(engine: Engine, settings: Settings, criteria: Criteria) -> Iterator[Desk]:
+    with served_desk(engine, settings, criteria) as desk:
+        yield desk
 
 
 def test_an_item_is_labelled_revealed_and_changed_by_keyboard_alone(
@@ -246,12 +84,10 @@ def test_the_keys_move_stay_out_of_texts_and_can_be_turned_off(
         page.keyboard.press("Backspace")
         page.keyboard.press("Control+1")
         assert page.locator("input:checked").count() == 0
-        page.get_by_role("button", name="Turn keys off").click()
+        use_keys(page, desk, False)
         page.keyboard.press("1")
         assert page.locator("input:checked").count() == 0
-        page.reload()
-        wait_for_desk(page, "blind")
-        page.get_by_role("button", name="Turn keys on").click()
+        use_keys(page, desk, True)
         page.keyboard.press("1")
         assert page.locator("input:checked").count() == 1
         page.keyboard.press("x")
@@ -261,6 +97,16 @@ def test_the_keys_move_stay_out_of_texts_and_can_be_turned_off(
         assert "Not my field" in page.goto(f"{desk.address}/review/1/history").text()
     assert not labels(engine)
     assert not desk.faults
+
+
+def use_keys(page: Page, desk: Desk, on: bool) -> None:
+    """Turn single keys on or off for good, and come back to the desk."""
+    page.locator(".keys").get_by_role("link").click()
+    page.get_by_label("Use single keys").set_checked(on)
+    page.get_by_role("button", name="Save the keys").click()
+    page.wait_for_selector("text=Saved.")
+    page.goto(f"{desk.address}/review/1")
+    wait_for_desk(page, "blind")
 
 
 def test_a_failing_answer_is_marked_corrected_and_undone_with_keys(
@@ -305,31 +151,6 @@ def test_a_failing_answer_is_marked_corrected_and_undone_with_keys(
     (first,) = [row for row in labels(engine) if row.details.get("marks") and not row.is_withdrawn]
     assert [mark["mark"] for mark in first.details["marks"]] == ["unsupported"]
     assert not desk.faults
-
-
-def test_a_label_outlives_the_server_and_the_browser_and_arrives_once(
-    desk: Desk, engine: Engine, browser: Browser, tmp_path: Path
-) -> None:
-    start = browser.browser_type.launch_persistent_context
-    options: dict[str, Any] = {"executable_path": CHROMIUM, "args": ARGUMENTS}
-    with start(tmp_path / "profile", **options) as context:
-        page = context.new_page()
-        sign_in(page, desk)
-        page.goto(f"{desk.address}/review/1")
-        wait_for_desk(page, "blind")
-        desk.server.stop()
-        for key in "11111":
-            page.keyboard.press(key)
-        page.keyboard.press("Enter")
-        page.wait_for_selector("text=1 stored on this device")
-    assert not labels(engine)
-    desk.server.start()
-    with start(tmp_path / "profile", **options) as context:
-        page = context.new_page()
-        page.goto(f"{desk.address}/interactions")
-        page.wait_for_url("**/review/1/items/*")
-        assert page.evaluate("localStorage.getItem('touchstone.outbox.anna')") == "[]"
-    assert len(labels(engine)) == QUESTIONS
 
 
 def test_a_second_tab_only_shows_the_item(browser: Browser, desk: Desk) -> None:
@@ -469,11 +290,6 @@ def page_with_item(page: Page, desk: Desk) -> Page:
     page.goto(f"{desk.address}/review/1")
     wait_for_desk(page, "blind")
     return page
-
-
-def check(page: Page) -> None:
-    results = Axe().run(page)
-    assert results.violations_count == 0, f"{page.url}\n{results.generate_report()}"
 
 
 def test_no_page_scrolls_sideways_at_320_pixels(browser: Browser, desk: Desk) -> None:

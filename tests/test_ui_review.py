@@ -229,6 +229,38 @@ def test_groups_and_the_size_of_a_correction_are_kept(
     assert rows["groundedness"].details == {"words_out": 4, "words_in": 1}
 
 
+def test_whether_words_were_matched_is_kept_with_the_label_and_is_no_change(
+    client: TestClient, queue: str, engine: Engine
+) -> None:
+    item = item_in(client.get(queue).text)
+    label(client, item, matching="off")
+    label(client, item, key="k2", matching="on")
+    assert {row.criterion: row.details for row in annotations(engine)} == {
+        **{name.removeprefix("label."): {} for name in GOOD},
+        "groundedness": {"matching": "off"},
+    }
+    assert len(annotations(engine)) == 5
+
+
+def test_the_script_gets_the_next_page_in_the_answer_that_stores(
+    client: TestClient, queue: str, engine: Engine
+) -> None:
+    headers = {"accept": "application/json", "prefer": "return=representation"}
+    item = item_in(client.get(queue).text)
+    answer = client.post(item, data={**GOOD, "key": "k"}, headers=headers).json()
+    assert answer["next"] == item
+    assert "Differs from you" in answer["page"]
+    item = item_in(client.get(queue).text)
+    told = client.post(item, data={**GOOD, **UNGROUNDED, "key": "k2"}, headers=headers).json()
+    assert told["next"] == f"{queue}?stored={item.rsplit('/', 1)[1]}"
+    assert item_in(told["page"]) != item
+    assert 'data-desk="blind"' in told["page"]
+    assert "Evaluator:" not in told["page"]
+    assert f'href="{item}"' in told["page"]
+    plain = client.post(item, data={**GOOD, "key": "k2"}, headers={"accept": "application/json"})
+    assert "page" not in plain.json()
+
+
 def test_a_draft_is_found_again_and_a_foreign_field_is_not_kept(
     client: TestClient, queue: str
 ) -> None:

@@ -18,17 +18,24 @@ SAME_DELIVERY = ("project", "interaction_id", "criterion", "reviewer")
 
 def add_annotation(session: Session, annotation: Annotation, *, criteria: Criteria) -> Annotation:
     """The stored annotation; a second delivery of the same idempotency key changes nothing."""
-    _check(session, annotation, criteria)
-    row = annotation.model_dump(exclude={"id"})
-    upsert(session, Annotation, [row], keys=["idempotency_key"], update=[])
-    same_key = Annotation.idempotency_key == annotation.idempotency_key
-    stored = session.exec(select(Annotation).where(same_key)).one()
-    if any(getattr(stored, name) != getattr(annotation, name) for name in SAME_DELIVERY):
-        raise Conflict(
-            f"the idempotency key {annotation.idempotency_key!r} was used for another annotation; "
-            "make a new key for every annotation"
-        )
+    (stored,) = add_annotations(session, [annotation], criteria=criteria)
     return stored
+
+
+def add_annotations(
+    session: Session, annotations: Sequence[Annotation], *, criteria: Criteria
+) -> list[Annotation]:
+    """The stored annotations, in order; what a key has stored before stays as it is."""
+    for one in annotations:
+        _check(session, one, criteria)
+    rows = [one.model_dump(exclude={"id"}) for one in annotations]
+    upsert(session, Annotation, rows, keys=["idempotency_key"], update=[])
+    keys = [one.idempotency_key for one in annotations]
+    query = select(Annotation).where(col(Annotation.idempotency_key).in_(keys))
+    stored = {row.idempotency_key: row for row in session.exec(query)} if keys else {}
+    for one in annotations:
+        _check_same(stored[one.idempotency_key], one)
+    return [stored[key] for key in keys]
 
 
 def annotations_of(session: Session, interaction_ids: Sequence[str]) -> dict[str, list[Annotation]]:
@@ -109,6 +116,14 @@ def _check(session: Session, annotation: Annotation, criteria: Criteria) -> None
     get_interaction(session, annotation.project, annotation.interaction_id)
     if annotation.replaces_id is not None:
         _check_replaced(session, annotation)
+
+
+def _check_same(stored: Annotation, annotation: Annotation) -> None:
+    if any(getattr(stored, name) != getattr(annotation, name) for name in SAME_DELIVERY):
+        raise Conflict(
+            f"the idempotency key {annotation.idempotency_key!r} was used for another annotation; "
+            "make a new key for every annotation"
+        )
 
 
 def _check_replaced(session: Session, annotation: Annotation) -> None:

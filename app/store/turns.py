@@ -154,7 +154,9 @@ def take_back_skipped(session: Session, queue_id: int, *, reviewer: str) -> None
     )
 
 
-def history(session: Session, queue_id: int, *, reviewer: str) -> list[ReviewTurn]:
+def history(
+    session: Session, queue_id: int, *, reviewer: str, limit: int = HISTORY
+) -> list[ReviewTurn]:
     """The last turns that this reviewer finished in a queue, newest first."""
     query = select(ReviewTurn).where(
         ReviewTurn.queue_id == queue_id,
@@ -162,7 +164,7 @@ def history(session: Session, queue_id: int, *, reviewer: str) -> list[ReviewTur
         col(ReviewTurn.status) != "held",
     )
     newest_first = (col(ReviewTurn.finished_at).desc(), col(ReviewTurn.id).desc())
-    return list(session.exec(query.order_by(*newest_first).limit(HISTORY)))
+    return list(session.exec(query.order_by(*newest_first).limit(limit)))
 
 
 def _held_by(session: Session, queue_id: int, reviewer: str, now: datetime) -> ReviewTurn | None:
