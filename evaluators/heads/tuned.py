@@ -19,20 +19,27 @@ WEIGHTS = "model.safetensors"
 
 
 class Tuned:
-    """An encoder with a layer that mixes the mean of its states, and an output per task."""
+    """An encoder with a layer that mixes its pooled states, and an output per task.
 
-    def __init__(self, bert: Bert, head: dict[str, Tensor], device: Device) -> None:
+    Pooled are the states of the first token, which is cheaper, or the mean of all tokens.
+    """
+
+    def __init__(
+        self, bert: Bert, head: dict[str, Tensor], device: Device, *, first: bool = False
+    ) -> None:
         self._runner = Runner(bert, device=device)
+        self._first = first
         tensors = {name: one.float().numpy() for name, one in head.items()}
         self._mix = (tensors["mix.weight"].T.copy(), tensors["mix.bias"])
         self._out = (tensors["out.weight"].T.copy(), tensors["out.bias"])
 
     def outputs(self, sequences: Sequence[Tokens]) -> Array:
         """Raw outputs, shape (sequences, tasks)."""
-        mean = self._runner.run(sequences, mean=True).mean
-        assert mean is not None
+        found = self._runner.run(sequences, first=self._first, mean=not self._first)
+        pooled = found.first if self._first else found.mean
+        assert pooled is not None
         # A fixed order of additions, so that a sequence gives the same in any batch.
-        mixed = np.einsum("ij,jk->ik", mean, self._mix[0], optimize=False) + self._mix[1]
+        mixed = np.einsum("ij,jk->ik", pooled, self._mix[0], optimize=False) + self._mix[1]
         outputs = np.einsum("ij,jk->ik", np.tanh(mixed), self._out[0], optimize=False)
         return np.asarray(outputs + self._out[1], dtype=np.float32)
 
@@ -45,6 +52,8 @@ class Tuned:
 def read_tuned(folder: Path, path: Path, device: Device) -> Tuned:
     """The base encoder of a folder with the layers and the head of a file put in their places."""
     own = load_file(path)
+    with safe_open(path, framework="pt") as file:
+        first = (file.metadata() or {}).get("pooled") == "first"
     layers = {name.removeprefix(PREFIX): one for name, one in own.items() if name[:8] == PREFIX}
     head = {name: one for name, one in own.items() if name[:8] != PREFIX}
     with safe_open(folder / WEIGHTS, framework="pt") as base:
@@ -52,4 +61,4 @@ def read_tuned(folder: Path, path: Path, device: Device) -> Tuned:
             name: layers[name].float() if name in layers else base.get_tensor(name)
             for name in base.keys()  # noqa: SIM118
         }
-    return Tuned(Bert.of(state), head, device)
+    return Tuned(Bert.of(state), head, device, first=first)

@@ -70,7 +70,7 @@ TIMES = {
 }
 """How often the last run of the text encoder reads an example of each set, on average."""
 
-PAIR = Tuning(signs=(-1, 1, 1), tokens_per_step=3072)
+PAIR = Tuning(signs=(-1, 1, 1), pooled="first", tokens_per_step=3072)
 TEXT = Tuning(signs=(1, 1, 1, 1), tokens_per_step=2048)
 TEXT_WRITTEN = Tuning(
     signs=(1, 1, 1, 1),
@@ -230,7 +230,7 @@ def write_encoder(
     }
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{name}.safetensors"
-    save_file(kept, path)
+    save_file(kept, path, {"pooled": state["tuning"].get("pooled", "mean")})
     entry: dict[str, object] = {
         "file": path.name,
         "sha256": file_digest(path),

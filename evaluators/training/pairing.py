@@ -8,9 +8,9 @@ from random import Random
 from evaluators.training.rows import Row, Source, rank
 
 ANSWERS = (
-    Source("squad1_sentence", "CC BY-SA 4.0", 6500),
-    Source("ares_answer", "Apache-2.0", 3000),
-    Source("xstest_refusals", "CC BY 4.0", 900, folder="refusal"),
+    Source("squad1_sentence", "CC BY-SA 4.0", 16_000),
+    Source("ares_answer", "Apache-2.0", 6000),
+    Source("xstest_refusals", "CC BY 4.0", 2000, folder="refusal"),
     Source("alce_utility", "MIT", folder="informativeness"),
     Source("mtrag_human", "Apache-2.0", folder="informativeness"),
     Source("expertqa_informativeness", "MIT", folder="informativeness"),
@@ -22,12 +22,12 @@ ANSWERS_DEV = (
     Source("expertqa_informativeness", limit=400, folder="informativeness"),
 )
 CONTEXTS = (
-    Source("ares_context", "Apache-2.0", 2600),
-    Source("squad1_sentence", "CC BY-SA 4.0", 2500, folder="answer_relevance"),
+    Source("ares_context", "Apache-2.0", 5000),
+    Source("squad1_sentence", "CC BY-SA 4.0", 6000, folder="answer_relevance"),
 )
-PASSAGES = Source("squad1_qa", "CC BY-SA 4.0", 6000, folder="groundedness")
+PASSAGES = Source("squad1_qa", "CC BY-SA 4.0", 12_000, folder="groundedness")
 """Whose paragraphs are also read beside questions about other paragraphs of the same article."""
-PASSAGES_READ = 1800
+PASSAGES_READ = 5000
 CONTEXTS_DEV = (
     Source("msmarco_trulens"),
     Source("squad1_sentence", limit=500, folder="answer_relevance"),

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ from transformers import BertConfig, BertModel
 from evaluators.engine import Tokens, find_encoder
 from evaluators.training.progress import Progress, no_progress
 
+Pooled = Literal["mean", "first"]
+"""Which states the outputs are made from: the mean of all tokens, or the first token alone."""
 PADDING = 0
 CHECKPOINT = "checkpoint.pt"
 
@@ -48,6 +50,7 @@ class Tuning:
 
     signs: tuple[int, ...]
     """Per task, 1 where the highest sequence decides and -1 where the lowest does."""
+    pooled: Pooled = "mean"
     frozen_layers: int = 2
     epochs: int = 1
     tokens_per_step: int = 4096
@@ -62,16 +65,20 @@ class Tuning:
 
 
 class Judge(torch.nn.Module):
-    """The encoder, a layer that mixes its pooled output, and an output per task."""
+    """The encoder, a layer that mixes its pooled states, and an output per task."""
 
-    def __init__(self, tasks: int, frozen_layers: int, folder: Path | None = None) -> None:
+    def __init__(
+        self, tasks: int, frozen_layers: int, folder: Path | None = None, pooled: Pooled = "mean"
+    ) -> None:
         super().__init__()
         folder = folder or find_encoder()
         config = BertConfig.from_pretrained(folder)
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
         self.encoder: Any = BertModel.from_pretrained(
-            folder, config=config, attn_implementation="sdpa", add_pooling_layer=False
+            folder, config=config, add_pooling_layer=False
         )
+        self._pooled = pooled
+        self._heads = int(config.num_attention_heads)
         width = config.hidden_size
         self.mix = torch.nn.Linear(width, width)
         self.out = torch.nn.Linear(width, tasks)
@@ -80,13 +87,38 @@ class Judge(torch.nn.Module):
             part.requires_grad_(False)
 
     def forward(self, ids: Tensor, types: Tensor, mask: Tensor) -> Tensor:
-        """Raw outputs, shape (sequences, tasks), from the mean of the last states."""
-        states = self.encoder(ids, attention_mask=mask, token_type_ids=types).last_hidden_state
-        weights = mask.unsqueeze(-1).to(states.dtype)
-        pooled = (states * weights).sum(1).float() / weights.sum(1).float()
+        """Raw outputs, shape (sequences, tasks), from the pooled last states."""
+        states = self.encoder.embeddings(input_ids=ids, token_type_ids=types)
+        unseen = (1.0 - mask[:, None, None, :]) * -1e4
+        *lower, last = self.encoder.encoder.layer
+        for layer in lower:
+            states = self._attended(layer, states, unseen)
+        if self._pooled == "first":
+            pooled = self._attended(last, states, unseen, queries=1)[:, 0].float()
+        else:
+            weights = mask.unsqueeze(-1).float()
+            summed = (self._attended(last, states, unseen).float() * weights).sum(1)
+            pooled = summed / weights.sum(1)
         with torch.autocast("cpu", enabled=False):
             outputs: Tensor = self.out(torch.tanh(self.mix(pooled)))
         return outputs
+
+    def _attended(
+        self, layer: Any, states: Tensor, unseen: Tensor, queries: int | None = None
+    ) -> Tensor:
+        """One layer, for the first `queries` tokens only.
+
+        Written out because PyTorch's fused attention is slow backwards on a CPU.
+        """
+        own, asking = layer.attention.self, states[:, :queries]
+        parts = (own.query(asking), own.key(states), own.value(states))
+        query, key, value = (
+            part.unflatten(-1, (self._heads, -1)).transpose(1, 2) for part in parts
+        )
+        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1]) + unseen
+        mixed = (scores.softmax(-1).to(value.dtype) @ value).transpose(1, 2).flatten(2)
+        given = layer.attention.output(mixed, asking)
+        return torch.as_tensor(layer.output(layer.intermediate(given), given))
 
 
 def padded(sequences: Sequence[Tokens]) -> tuple[Tensor, Tensor, Tensor]:
@@ -189,7 +221,7 @@ def tune(
     """
     torch.set_num_threads(tuning.threads)
     torch.manual_seed(tuning.seed)
-    judge = Judge(len(tuning.signs), tuning.frozen_layers, base)
+    judge = Judge(len(tuning.signs), tuning.frozen_layers, base, tuning.pooled)
     if before is not None:
         state = torch.load(before / CHECKPOINT, weights_only=True)
         judge.load_state_dict(state["judge"], strict=False)
