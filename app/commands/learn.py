@@ -9,7 +9,6 @@ from sqlalchemy import Engine
 
 from app.criteria import Criteria
 from app.settings import Settings
-from app.studies import study_week
 from evaluators.engine import Encoder
 from evaluators.protocol import Evaluator
 
@@ -26,6 +25,9 @@ def learn_week(
     application: str | None = None,
 ) -> None:
     """Study the texts of a week and store what was found."""
+    # Imported here, so that a worker holds scikit-learn only from its first study on.
+    from app.studies import study_week  # noqa: PLC0415
+
     encoder = Encoder(device=settings.device)
     encoder.load()
 

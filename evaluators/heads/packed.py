@@ -20,8 +20,11 @@ Precision = Literal["fp32", "bf16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 LAID_OUT_FOR = 4096
 """For how many rows oneDNN is asked to lay weights out."""
-ATTENTION_WEIGHTS = 2**22
-"""How many attention weights exist at once: so few that they stay in a processor's cache."""
+ROWS = 64
+"""Of which number of rows every matrix is a multiple.
+
+oneDNN compiles and keeps a kernel for each number of rows; few of them fill little memory.
+"""
 
 
 class Group(NamedTuple):
@@ -103,30 +106,40 @@ class PackedBert:
 
         `ids` and `types` hold the tokens of all sequences, group after group.
         """
-        states = self._embed(ids, types, groups)
+        states, filled = self._embed(ids, types, groups)
         for layer in self._layers:
-            mixed = attend(layer.attention(states), groups, self.heads)
-            states = _finish(layer, states, mixed)
-        return states
+            states = _finish(layer, states, attend(layer.attention(states), filled, self.heads))
+        return states[: len(ids)]
 
     def first_states(self, ids: Tensor, types: Tensor, groups: Sequence[Group]) -> Tensor:
         """The last states of the first token of each sequence, shape (sequences, width).
 
         Cheaper than `states`, because the last layer is computed for those tokens only.
         """
-        states = self._embed(ids, types, groups)
-        for layer in self._layers[:-1]:
-            states = _finish(layer, states, attend(layer.attention(states), groups, self.heads))
-        last = self._layers[-1]
+        states, filled = self._embed(ids, types, groups)
+        *lower, last = self._layers
+        for layer in lower:
+            states = _finish(layer, states, attend(layer.attention(states), filled, self.heads))
         mixed = attend(last.attention(states), groups, self.heads, queries=1)
-        return _finish(last, states[first_rows(groups, self.device)], mixed)
+        first = states[first_rows(groups, self.device)]
+        missing = (0, 0, 0, -len(first) % ROWS)
+        return _finish(last, F.pad(first, missing), F.pad(mixed, missing))[: len(first)]
 
-    def _embed(self, ids: Tensor, types: Tensor, groups: Sequence[Group]) -> Tensor:
+    def _embed(
+        self, ids: Tensor, types: Tensor, groups: Sequence[Group]
+    ) -> tuple[Tensor, Sequence[Group]]:
+        """The first states, and the groups with one that fills the rows up."""
+        missing = -len(ids) % ROWS
+        if missing:
+            ids, types = F.pad(ids, (0, missing)), F.pad(types, (0, missing))
+            groups = [*groups, Group(missing, 1)]
         positions = torch.cat([self._positions[: one.length].repeat(one.size, 1) for one in groups])
-        return self._norm(self._words[ids] + positions + self._kinds[types]).to(self._dtype)
+        states = self._norm(self._words[ids] + positions + self._kinds[types])
+        return states.to(self._dtype), groups
 
     def _tensor(self, name: str, dtype: torch.dtype | None = None) -> Tensor:
-        return self._state[name].detach().to(self.device, dtype or self._dtype)
+        # A copy, because a view of a mapped file keeps the whole file in memory.
+        return self._state[name].detach().to(self.device, dtype or self._dtype, copy=True)
 
     def _layer_norm(self, name: str, dtype: torch.dtype | None = None) -> Norm:
         weight, bias = self._tensor(f"{name}.weight", dtype), self._tensor(f"{name}.bias", dtype)
@@ -178,11 +191,8 @@ def attend(
     mixed = []
     at = 0
     for group in groups:
-        at_once = max(1, ATTENTION_WEIGHTS // (heads * group.length**2))
-        for start in range(0, group.size, at_once):
-            part = Group(min(at_once, group.size - start), group.length)
-            mixed.append(_attend_group(fused[at : at + part.tokens], part, heads, queries))
-            at += part.tokens
+        mixed.append(_attend_group(fused[at : at + group.tokens], group, heads, queries))
+        at += group.tokens
     return torch.cat(mixed) if len(mixed) > 1 else mixed[0]
 
 
@@ -217,9 +227,8 @@ def _multiplied(states: Tensor, by: Linear, then: str, other: Tensor | None = No
 
 def _attend_group(fused: Tensor, group: Group, heads: int, queries: int | None) -> Tensor:
     parts = fused.view(group.size, group.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
-    query, key, value = parts.reshape(3, group.size * heads, group.length, -1).unbind()
-    weights = torch.softmax(query[:, :queries] @ key.transpose(1, 2), dim=-1)
-    mixed = (weights @ value).view(group.size, heads, -1, value.shape[-1])
+    query, key, value = parts.unbind()
+    mixed = F.scaled_dot_product_attention(query[:, :, :queries], key, value, scale=1.0)
     return mixed.transpose(1, 2).flatten(2).flatten(0, 1)
 
 
