@@ -21,7 +21,10 @@ PARTS = {
     "receiving": "benchmarks.receiving:receiving_section",
     "reading": "benchmarks.reading:reading_section",
     "starting": "benchmarks.starting:starting_section",
+    "peers": "benchmarks.peers:peers_section",
 }
+ON_REQUEST = ("peers",)
+"""Parts that only run when they are named."""
 
 
 def main() -> None:
@@ -67,7 +70,7 @@ def _parts(arguments: argparse.Namespace) -> list[str]:
     unknown = [one for one in wanted if one not in PARTS]
     if unknown:
         raise SystemExit(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
-    return wanted or list(PARTS)
+    return wanted or [name for name in PARTS if name not in ON_REQUEST]
 
 
 def _run(name: str, *, quick: bool) -> Section:
