@@ -26,7 +26,7 @@ from app.workload import realistic_samples, sample_json
 from benchmarks.serving import Server, serving
 from benchmarks.tables import Section
 from benchmarks.timing import Spread, percentile, seconds_of
-from evaluators.heads.packed import PackedBert
+from evaluators.heads.packed import Group, PackedBert
 from evaluators.protocol import Evaluator
 
 STARTING_SECONDS = 300.0
@@ -125,11 +125,13 @@ def counted_tokens() -> Iterator[list[int]]:
     counts: list[int] = []
     embed = PackedBert._embed
 
-    def counting(self: PackedBert, ids: torch.Tensor, *rest: object) -> torch.Tensor:
+    def counting(
+        self: PackedBert, ids: torch.Tensor, types: torch.Tensor, groups: Sequence[Group]
+    ) -> tuple[torch.Tensor, Sequence[Group]]:
         counts.append(len(ids))
-        return embed(self, ids, *rest)  # type: ignore[arg-type]
+        return embed(self, ids, types, groups)
 
-    PackedBert._embed = counting  # type: ignore[method-assign, assignment]
+    PackedBert._embed = counting  # type: ignore[method-assign]
     try:
         yield counts
     finally:

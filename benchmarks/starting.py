@@ -22,7 +22,8 @@ def starting_section(*, quick: bool) -> Section:
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder, serving(Path(folder) / "bench.db") as server:
             ready.append(server.ready_seconds)
-            judged.append(server.ready_seconds + _until_judged(server))
+            judged.append(server.ready_seconds + _until_judged(server, 1))
+            _until_judged(server, 64)
             idle.append(memory_mb(server.pid))
             busy.append(sum(memory_mb(one) for one in _workers(server)))
     section.rows = [
@@ -39,20 +40,24 @@ def starting_section(*, quick: bool) -> Section:
     return section
 
 
-def _until_judged(server: Server) -> float:
+def _until_judged(server: Server, count: int) -> float:
+    """Seconds until so many new interactions have all their verdicts."""
     started = time.perf_counter()
-    lines = [{"id": str(n), **sample_json(one)} for n, one in enumerate(realistic_samples(64))]
+    samples = realistic_samples(count, seed=count)
+    lines = [{"id": f"{count}-{n}", **sample_json(one)} for n, one in enumerate(samples)]
     server.post("/api/v1/interactions", lines)
     while time.perf_counter() - started < JUDGED_SECONDS:
         waiting = server.get("/api/v1/coverage")
         if b'"pending"' not in waiting and b'"running"' not in waiting:
             return time.perf_counter() - started
         time.sleep(0.05)
-    raise RuntimeError(f"64 interactions were not judged after {JUDGED_SECONDS:.0f} s")
+    raise RuntimeError(f"{count} interactions were not judged after {JUDGED_SECONDS:.0f} s")
 
 
 def _workers(server: Server) -> list[int]:
-    return [one for one in children_of(server.pid) if " work" in command_of(one)]
+    """The worker and the process in which it judges."""
+    works = [one for one in children_of(server.pid) if " work" in command_of(one)]
+    return sorted({one for work in works for one in (work, *children_of(work))})
 
 
 def _import() -> float:

