@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from math import isfinite
 from typing import Any
 
 from fastapi import Request
@@ -10,6 +11,7 @@ from sqlmodel import Session
 from app.criteria import Criteria
 from app.errors import UnknownField
 from app.requests import instant_of, settings_of
+from app.store.complaints import FEEDBACK
 from app.store.interactions import InteractionFilter, applications
 
 SEGMENT = "segment."
@@ -29,6 +31,8 @@ def filter_from(request: Request, fields: Mapping[str, str]) -> InteractionFilte
         from_at=instant_of(fields.get("from"), zone, name="the first day"),
         to_at=last_day + timedelta(days=1) if last_day is not None else None,
         text=fields.get("text") or None,
+        feedback=fields.get("feedback") or None,
+        feedback_below=_number(fields, "feedback_below"),
     )
 
 
@@ -42,6 +46,7 @@ def filter_choices(
         "criteria": list(criteria),
         "labels": verdict_labels(criteria),
         "statuses": STATUSES,
+        "feedback": FEEDBACK,
         "segment": segment_text(_segments(fields)),
         "from_day": fields.get("from", ""),
         "to_day": fields.get("to", ""),
@@ -67,7 +72,16 @@ def segment_text(segments: Mapping[str, str]) -> str:
     return next((f"{key}={value}" for key, value in segments.items()), "")
 
 
-_PLAIN = ("text", "application", "criterion", "label", "status")
+_PLAIN = ("text", "application", "criterion", "label", "status", "feedback", "feedback_below")
+
+
+def _number(fields: Mapping[str, str], name: str) -> float | None:
+    text = fields.get(name, "").strip()
+    try:
+        number = float(text or "nan")
+    except ValueError:
+        raise UnknownField(f"{name} is a number like 3 or 0.5, not {text!r}") from None
+    return number if isfinite(number) else None
 
 
 def _segments(fields: Mapping[str, str]) -> dict[str, str]:

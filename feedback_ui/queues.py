@@ -13,6 +13,7 @@ from app.database import reading, transaction
 from app.errors import Forbidden, TouchstoneError, UnknownField
 from app.requests import current_time, refuse_nul
 from app.store.adjudications import open_cases
+from app.store.alerts import open_alerts, within_alert
 from app.store.reviews import Plan, create_calibration, create_queue, list_queues, progress_of
 from app.store.strata import MIXED
 from feedback_ui.filters import filter_choices, filter_from
@@ -26,6 +27,7 @@ USUAL: Mapping[str, str] = {
     "overlap": "15",
     "repeat": "2",
     "reveal": "differs",
+    "alert": "",
 }
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
@@ -48,11 +50,14 @@ def create(request: Request, caller: Person, form: Form, now: Now) -> Response:
     criteria = criteria_of(request)
     try:
         with transaction(request.app.state.engine) as session:
+            filters = filter_from(request, form)
+            if form.get("alert"):
+                filters = within_alert(session, caller.project, filters, form["alert"])
             queue = create_queue(
                 session,
                 project=caller.project,
                 name=form.get("name", ""),
-                filters=filter_from(request, form),
+                filters=filters,
                 plan=_plan(form),
                 criteria=criteria,
                 criterion_names=[name for name in criteria.by_name if f"ask.{name}" in form],
@@ -105,6 +110,7 @@ def _queue_list(
 ) -> Response:
     with reading(request.app.state.engine) as session:
         rows = _rows(session, caller, now)
+        alerts = open_alerts(session, caller.project) if is_lead(caller) else []
         fields = {} if isinstance(problem, UnknownField) else form
         choices = filter_choices(session, caller.project, criteria_of(request), fields)
     return page(
@@ -115,6 +121,7 @@ def _queue_list(
         problem=problem.detail if problem is not None else None,
         queues=rows,
         may_create=is_lead(caller),
+        alerts=[alert.name for alert in alerts],
         given={name: form.get(name, usual) for name, usual in USUAL.items()},
         **choices,
     )

@@ -10,8 +10,9 @@ from starlette.testclient import TestClient
 from app.criteria import Criteria
 from app.database import transaction
 from app.settings import Settings
-from app.tables import Annotation, ReviewItem
-from tests.builders import an_interaction, save, score_all
+from app.tables import Annotation, Interaction, ReviewItem
+from tests.builders import WEDNESDAY, an_interaction, save, score_all
+from tests.test_strata import DAY, a_finding, a_report, add_feedback
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -345,3 +346,26 @@ def test_hostile_text_is_text_in_every_field(
     for html in pages:
         assert "<script>alert" not in html
         assert "<img" not in html
+
+
+def test_a_sample_is_drawn_from_what_users_disliked_or_an_alert_points_at(
+    client: TestClient, queue: str, engine: Engine
+) -> None:
+    with transaction(engine) as session:
+        rows = session.exec(select(Interaction).order_by(Interaction.prompt)).all()
+        add_feedback(session, rows[1], name="stars", value=2.0)
+        finding = a_finding(slice={"key": "release", "value": "secret-release"})
+        session.add(a_report(WEDNESDAY + DAY, finding))
+    page = client.get("/review").text
+    alert = "2026-W47: answer relevance worse than usual, release=secret-release"
+    assert f"<option>{alert}</option>" in page
+    for number, (form, size) in enumerate(
+        [({"feedback": "given", "feedback_below": "3"}, 1), ({"alert": alert}, 3)]
+    ):
+        made = client.post("/review", data={"name": f"n{number}", **form}, follow_redirects=False)
+        html = client.get(made.headers["location"]).text
+        assert f"of {size}<" in html
+    for wrong in ({"alert": "gone"}, {"feedback": "sad"}, {"feedback_below": "low"}):
+        answer = client.post("/review", data={"name": "x", **wrong})
+        assert answer.status_code == 422
+        assert 'role="alert"' in answer.text

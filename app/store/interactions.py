@@ -15,6 +15,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.database import exclude_others
 from app.errors import BadRequest, NotFound
+from app.store.complaints import has_feedback, has_feedback_below
 from app.store.evaluations import enqueue, evaluations_of, reset
 from app.store.rollups import Contribution, roll_up
 from app.store.search import forget_words, index_words, words_condition
@@ -46,6 +47,10 @@ class InteractionFilter:
     from_at: datetime | None = None
     to_at: datetime | None = None
     text: str | None = None
+    model: str | None = None
+    feedback: str | None = None
+    """A key of `complaints.FEEDBACK`."""
+    feedback_below: float | None = None
 
     @property
     def asks_for_verdicts(self) -> bool:
@@ -58,8 +63,12 @@ class InteractionFilter:
 
     @property
     def on_words_or_origin(self) -> bool:
-        given = (self.application, self.segments, self.from_at, self.to_at, self.text)
-        return any(bool(one) for one in given)
+        given = (self.application, self.segments, self.from_at, self.to_at, self.text, self.model)
+        return any(bool(one) for one in given) or self.on_feedback
+
+    @property
+    def on_feedback(self) -> bool:
+        return bool(self.feedback) or self.feedback_below is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +210,12 @@ def _restricted(query: Any, filters: InteractionFilter) -> Any:
         query = query.where(Interaction.started_at >= filters.from_at)
     if filters.to_at:
         query = query.where(Interaction.started_at < filters.to_at)
+    if filters.model:
+        query = query.where(Interaction.model == filters.model)
+    if filters.feedback:
+        query = query.where(has_feedback(filters.feedback))
+    if filters.feedback_below is not None:
+        query = query.where(has_feedback_below(filters.feedback_below))
     for key, value in filters.segments.items():
         query = query.where(col(Interaction.segments)[key].as_string() == value)
     if filters.text:

@@ -1,13 +1,14 @@
-"""What a sample should look at harder: complaints, rare slices, uncertain verdicts."""
+"""What a sample should look at harder: complaints and alerts, rare slices, uncertain verdicts."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, and_, func, or_
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
+from app.store.alerts import open_alerts
+from app.store.complaints import has_feedback
 from app.store.interactions import InteractionFilter, matching
-from app.tables import Evaluation, Feedback, Interaction
+from app.tables import Evaluation, Interaction
 
 COMPLAINTS, RARE, UNCERTAIN, RANDOM = "complaints", "rare segment", "uncertain", "random"
 MIXED: Mapping[str, float] = {COMPLAINTS: 0.1, RARE: 0.1, UNCERTAIN: 0.3}
@@ -17,8 +18,6 @@ UNCERTAIN_SHARE = 0.2
 RARE_SHARE = 0.05
 MOST_VALUES = 50
 """A segment with more values than this is an identifier, not a slice."""
-UNHAPPY = ("false", "down", "thumbs_down", "thumbs-down", "negative", "dislike", "bad", "no")
-FLAGS = ("flag", "complaint", "report")
 
 
 def strata_of(
@@ -43,33 +42,15 @@ def strata_of(
     return strata
 
 
-def is_complaint() -> ColumnElement[bool]:
-    """Whether a piece of feedback says that the user was not content."""
-    unhappy = or_(
-        col(Feedback.value) <= 0,
-        and_(col(Feedback.value).is_(None), func.lower(col(Feedback.label)).in_(UNHAPPY)),
-    )
-    is_flag = func.lower(col(Feedback.name)).in_(FLAGS)
-    return or_(and_(~is_flag, unhappy), and_(is_flag, func.coalesce(col(Feedback.value), 1) > 0))
-
-
 def _complaints(session: Session, project: str, filters: InteractionFilter) -> set[str]:
-    query = (
-        matching(project, filters)
-        .join(
-            Feedback,
-            and_(
-                col(Feedback.project) == col(Interaction.project),
-                col(Feedback.trace_id) == col(Interaction.trace_id),
-                or_(
-                    col(Feedback.span_id).is_(None),
-                    col(Feedback.span_id) == col(Interaction.span_id),
-                ),
-            ),
-        )
-        .where(is_complaint())
-    )
-    return set(session.scalars(query.with_only_columns(col(Interaction.id))))
+    """Those that a user disliked, and those in a place that an open alert points at."""
+    ids = matching(project, filters).with_only_columns(col(Interaction.id))
+    found = set(session.scalars(ids.where(has_feedback("unhappy"))))
+    for alert in open_alerts(session, project):
+        if alert.is_place:
+            here = matching(project, alert.filters).with_only_columns(col(Interaction.id))
+            found |= set(session.scalars(ids.where(col(Interaction.id).in_(here))))
+    return found
 
 
 def _rare(segments: Mapping[str, Mapping[str, str]]) -> set[str]:
