@@ -42,6 +42,9 @@ class Criterion(BaseModel):
     labels: tuple[Label, ...]
     marks_sentences: bool = False
     """Whether a failing label must say which sentences fail."""
+    passing_example: str = ""
+    """An answer that passes, and why, for those who are unsure; likewise one that fails."""
+    failing_example: str = ""
     groups: tuple[str, ...] = ()
     """Groups of people, of which a failing label may name those concerned."""
 

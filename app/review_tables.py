@@ -43,7 +43,7 @@ class Annotation(Table, table=True):
     """Whether this row takes back the one that it replaces."""
     details: dict[str, Any] = json_column()
     """`marks` of sentences, `groups` concerned, `words_in` and `words_out` of a correction, and
-    whether word `matching` was on."""
+    whether word `matching` was on; `assisted` where the verdicts were filled in."""
 
 
 class ReviewQueue(Table, table=True):
@@ -59,7 +59,8 @@ class ReviewQueue(Table, table=True):
     filters: dict[str, Any] = json_column()
     """How the sample was drawn: the filter, the seed, how many were eligible, the rates."""
     kind: str = "review"
-    """`review`, or `calibration` for a round on items whose labels are known."""
+    """`review`, `assisted` where the verdicts are filled in, or `calibration` for a round on items
+    whose labels are known."""
     reveal: str = "differs"
     """When reviewers stop at the verdicts after they stored: `differs`, `always` or `never`."""
     created_by: str

@@ -58,6 +58,29 @@ def asked(
     return rows
 
 
+def suggested(
+    criteria: Sequence[Criterion], evaluations: Sequence[Evaluation], row: Interaction
+) -> dict[str, str]:
+    """The form as the newest verdicts would fill it, for a queue that is not blind."""
+    fields: dict[str, str] = {}
+    for one in asked(criteria, {}, evaluations):
+        scored = [verdict.row for verdict in one.verdicts if verdict.row.passed is not None]
+        if scored:
+            fields[f"label.{one.criterion.name}"] = _label_like(one.criterion, scored[-1])
+    judged = sentence_evidence(evaluations)
+    if judged is not None and any(one.marks_sentences for one in criteria):
+        for sentence in sentences_of(row.response, judged):
+            mark = (sentence.status or "").replace(" ", "_")
+            fields |= {f"mark.{sentence.start}-{sentence.end}": mark} if mark in MARKS else {}
+    return fields
+
+
+def _label_like(criterion: Criterion, verdict: Evaluation) -> str:
+    """The reviewer's label that says what a verdict says."""
+    alike = [one.name for one in criterion.labels if one.fails is (not verdict.passed)]
+    return verdict.label if verdict.label in alike else alike[0]
+
+
 def screen(
     queue: ReviewQueue,
     turn: ReviewTurn,
@@ -67,15 +90,20 @@ def screen(
     criteria: Criteria,
     choices: Mapping[str, Any],
     evaluations: Sequence[Evaluation] | None = None,
+    state: str = "blind",
 ) -> dict[str, Any]:
-    """What the template of the screen needs; blind where no evaluations are given."""
+    """What the template of the screen needs; blind where no evaluations are given.
+
+    `state` is `blind`, `assisted` or `revealed`.
+    """
     judged = sentence_evidence(evaluations) if evaluations is not None else None
     corrected = fields.get("corrected_response") or row.response
     return {
         "queue": queue,
         "item_id": turn.item_id,
         "turn": turn,
-        "revealed": evaluations is not None,
+        "state": state,
+        "revealed": state == "revealed",
         "application": row.application,
         "prompt": row.prompt,
         "sentences": sentences_of(row.response, judged),

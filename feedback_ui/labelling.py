@@ -17,6 +17,7 @@ from app.access import Caller
 from app.criteria import Criteria, Criterion
 from app.errors import UnknownField
 from app.store.annotations import add_annotations, annotations_of_turn
+from app.store.reviews import ASSISTED
 from app.tables import Annotation, Interaction, ReviewItem, ReviewQueue, ReviewTurn
 from feedback_ui.pages import all_posted
 
@@ -85,6 +86,8 @@ def store_answers(
     """Add an annotation per label; once the verdicts were seen, the blind label stays the first."""
     assert turn.id is not None
     earlier = annotations_of_turn(session, turn.id, withdrawn=True)
+    free = item.gold is not None or queue.kind == ASSISTED
+    told = {"assisted": True} if queue.kind == ASSISTED else {}
     rows = []
     for position, (criterion, label) in enumerate(answers.labels.items()):
         before = earlier.get(criterion)
@@ -93,10 +96,10 @@ def store_answers(
             interaction_id=item.interaction_id,
             criterion=criterion,
             reviewer=caller.name,
-            blind_label=before.blind_label if before and turn.revealed_at else label,
+            blind_label=_blind(queue, turn, before, label),
             final_label=label,
             stratum=item.stratum,
-            inclusion_probability=item.inclusion_probability if item.gold is None else None,
+            inclusion_probability=None if free else item.inclusion_probability,
             guideline_version=criteria.digest,
             queue_id=queue.id,
             replaces_id=before.id if before is not None else None,
@@ -107,12 +110,21 @@ def store_answers(
             turn_id=turn.id,
             occasion=turn.occasion,
             is_extra=turn.is_extra,
-            details=answers.details[criterion],
+            details=answers.details[criterion] | told,
             created_at=now,
         )
         if before is None or before.is_withdrawn or _says(before) != _says(one):
             rows.append(one)
     add_annotations(session, rows, criteria=criteria)
+
+
+def _blind(
+    queue: ReviewQueue, turn: ReviewTurn, before: Annotation | None, label: str
+) -> str | None:
+    """What the reviewer said before seeing any verdict; nothing where verdicts were filled in."""
+    if queue.kind == ASSISTED:
+        return None
+    return before.blind_label if before and turn.revealed_at else label
 
 
 def fields_of(rows: Mapping[str, Annotation]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from app.database import reading, transaction
 from app.errors import TouchstoneError, UnknownField
 from app.requests import refuse_nul
 from app.store.preferences import preferences_of, set_preferences
+from app.store.reviews import REVEALS
 from feedback_ui.keymap import FIXED, KEYS, key_map, read_keys
 from feedback_ui.pages import THEME_COOKIE, THEMES, go_to, page, posted_form
 
@@ -55,6 +56,9 @@ def set_keys(request: Request, caller: Person, form: Form) -> Response:
         given = {"keys": {name: form.get(f"key.{name}", "") for name in KEYS}}
         return _settings(request, caller, given, problem=error)
     choices["keys_on"] = "usual" in form or "keys_on" in form
+    choices["reveal"] = form.get("reveal", "")
+    if choices["reveal"] not in ("", *REVEALS):
+        raise UnknownField(f"verdicts are shown {', '.join(REVEALS)} or as the queue says")
     with transaction(request.app.state.engine) as session:
         set_preferences(session, caller.project, caller.name, choices)
     return go_to("/me", saved=1)
@@ -77,5 +81,6 @@ def _settings(
         saved=saved,
         actions=[(name, words, key_map(choices)[name]) for name, (_, words) in KEYS.items()],
         keys_on=choices.get("keys_on", True),
+        reveal=choices.get("reveal", ""),
         fixed=FIXED,
     )

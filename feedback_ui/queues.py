@@ -28,6 +28,7 @@ USUAL: Mapping[str, str] = {
     "repeat": "2",
     "reveal": "differs",
     "alert": "",
+    "kind": "review",
 }
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
@@ -152,6 +153,7 @@ def _plan(form: Mapping[str, str]) -> Plan:
         overlap_rate=_whole(form, "overlap", "0") / 100,
         repeat_rate=_whole(form, "repeat", "0") / 100,
         reveal=form.get("reveal", "differs"),
+        kind=form.get("kind", "review"),
         seed=secrets.randbits(32),
     )
 

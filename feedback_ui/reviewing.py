@@ -95,7 +95,7 @@ def label_item(
             store_answers(
                 session, caller, queue, item, turn, answers, key=key, criteria=criteria, now=now
             )
-        stops = is_first and stops_at_verdicts(session, queue, item, turn, criteria, now)
+        stops = is_first and stops_at_verdicts(session, caller, queue, item, turn, criteria, now)
         stored = item.id if is_first and not stops and queue.reveal != "never" else None
         view = None
         if _wants_page(request) and stops:

@@ -1,5 +1,6 @@
 """What follows at the desk: the next item, blind, or the verdicts on the one just labelled."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,10 +14,10 @@ from app.store.gold import feedback_on
 from app.store.interactions import get_interaction
 from app.store.preferences import preferences_of
 from app.store.reviewing import stored_since
-from app.store.reviews import get_item, progress_of
+from app.store.reviews import ASSISTED, get_item, progress_of
 from app.store.turns import claim_turn, history
 from app.tables import Evaluation, ReviewItem, ReviewQueue, ReviewTurn
-from feedback_ui.desk import asked, criteria_asked, screen
+from feedback_ui.desk import asked, criteria_asked, screen, suggested
 from feedback_ui.labelling import fields_of
 
 
@@ -49,8 +50,28 @@ def next_view(
     item = get_item(session, queue.id, turn.item_id)
     row = get_interaction(session, caller.project, item.interaction_id)
     choices = preferences_of(session, caller.project, caller.name)
-    words = screen(queue, turn, row, turn.draft, criteria=criteria, choices=choices)
+    shown["reveal"] = reveal_of(queue, choices)
+    fields, evaluations = turn.draft, None
+    if queue.kind == ASSISTED:
+        evaluations = evaluations_of(session, [row.id]).get(row.id, [])
+        fields = fields or suggested(criteria_asked(queue, criteria), evaluations, row)
+    state = "blind" if evaluations is None else "assisted"
+    words = screen(
+        queue,
+        turn,
+        row,
+        fields,
+        criteria=criteria,
+        choices=choices,
+        evaluations=evaluations,
+        state=state,
+    )
     return View("review_item.html", words | shown)
+
+
+def reveal_of(queue: ReviewQueue, choices: Mapping[str, Any]) -> str:
+    """When to stop at the verdicts: as the queue says, unless it allows it and people chose."""
+    return queue.reveal if queue.reveal == "never" else choices.get("reveal") or queue.reveal
 
 
 def revealed_view(
@@ -65,21 +86,25 @@ def revealed_view(
     """An item that the caller has labelled, with what the evaluators say."""
     assert turn.id is not None
     row = get_interaction(session, caller.project, item.interaction_id)
+    choices = preferences_of(session, caller.project, caller.name)
     words = screen(
         queue,
         turn,
         row,
         fields_of(annotations_of_turn(session, turn.id)),
         criteria=criteria,
-        choices=preferences_of(session, caller.project, caller.name),
+        choices=choices,
         evaluations=_seen(session, queue, item, turn, now),
+        state="revealed",
     )
     shown = _around(session, caller, queue, now) | {"stored": None, "changed": False}
+    shown["reveal"] = reveal_of(queue, choices)
     return View("review_item.html", words | shown)
 
 
 def stops_at_verdicts(
     session: Session,
+    caller: Caller,
     queue: ReviewQueue,
     item: ReviewItem,
     turn: ReviewTurn,
@@ -87,12 +112,13 @@ def stops_at_verdicts(
     now: datetime,
 ) -> bool:
     """Whether the reviewer is to look at the verdicts before the next item."""
-    if queue.reveal == "never" or turn.id is None:
+    reveal = reveal_of(queue, preferences_of(session, caller.project, caller.name))
+    if reveal == "never" or turn.id is None:
         return False
     evaluations = _seen(session, queue, item, turn, now)
     fields = fields_of(annotations_of_turn(session, turn.id))
     rows = asked(criteria_asked(queue, criteria), fields, evaluations)
-    return queue.reveal == "always" or any(one.differs for one in rows)
+    return reveal == "always" or any(one.differs for one in rows)
 
 
 def _around(session: Session, caller: Caller, queue: ReviewQueue, now: datetime) -> dict[str, Any]:

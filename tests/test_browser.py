@@ -5,10 +5,14 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 from sqlalchemy import Engine
+from sqlmodel import select
 
 from app.criteria import Criteria
+from app.database import transaction
 from app.settings import Settings
+from app.tables import Evaluation
 from tests.browsers import (
+    ANSWER,
     QUESTIONS,
     Desk,
     check,
@@ -103,7 +107,7 @@ def use_keys(page: Page, desk: Desk, on: bool) -> None:
     """Turn single keys on or off for good, and come back to the desk."""
     page.locator(".keys").get_by_role("link").click()
     page.get_by_label("Use single keys").set_checked(on)
-    page.get_by_role("button", name="Save the keys").click()
+    page.get_by_role("button", name="Save").click()
     page.wait_for_selector("text=Saved.")
     page.goto(f"{desk.address}/review/1")
     wait_for_desk(page, "blind")
@@ -175,10 +179,10 @@ def test_keys_are_changed_by_whoever_wants_to_and_composed_letters_do_nothing(
         page.goto(f"{desk.address}/me")
         field_ = page.get_by_label("Mark it as unsupported")
         field_.fill("c")
-        page.get_by_role("button", name="Save the keys").click()
+        page.get_by_role("button", name="Save").click()
         assert "stands for two actions" in page.get_by_role("alert").inner_text()
         page.get_by_label("Mark it as unsupported").fill("b")
-        page.get_by_role("button", name="Save the keys").click()
+        page.get_by_role("button", name="Save").click()
         page.wait_for_selector("text=Saved.")
         page.goto(f"{desk.address}/review/1")
         wait_for_desk(page, "blind")
@@ -300,3 +304,74 @@ def test_no_page_scrolls_sideways_at_320_pixels(browser: Browser, desk: Desk) ->
             page.goto(desk.address + path)
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= 320, (path, wide)
+
+
+def test_a_phone_has_its_pages_in_a_menu_on_one_line(browser: Browser, desk: Desk) -> None:
+    with window(browser, viewport={"width": 390, "height": 844}) as context:
+        page = desk.watch(context.new_page())
+        sign_in(page, desk)
+        box = page.locator("header.top").bounding_box()
+        assert box is not None
+        assert box["height"] <= 64
+        link = page.get_by_role("navigation").get_by_role("link", name="Review")
+        assert not link.is_visible()
+        page.get_by_role("button", name="Menu").press("Enter")
+        check(page)
+        page.keyboard.press("Escape")
+        assert not link.is_visible()
+        page.get_by_role("button", name="Menu").click()
+        link.click()
+        page.wait_for_url("**/review")
+    assert not desk.faults
+
+
+def test_the_main_button_and_the_first_question_are_in_view_at_1280_by_720(
+    browser: Browser, desk: Desk
+) -> None:
+    with window(browser, viewport={"width": 1280, "height": 720}) as context:
+        page = context.new_page()
+        sign_in(page, desk)
+        page.goto(f"{desk.address}/review/1")
+        for state, name in (("blind", "Store and reveal"), ("revealed", "Keep mine")):
+            wait_for_desk(page, state)
+            for part in (page.locator(".pri", has_text=name), page.locator("fieldset").first):
+                box = part.bounding_box()
+                assert box is not None
+                assert box["y"] > 0
+                assert box["y"] + box["height"] <= 720, (state, name)
+            assert page.evaluate("document.documentElement.scrollWidth") == 1280
+            for key in ("1", "1", "1", "1", "1", "Enter"):
+                page.keyboard.press(key)
+
+
+def test_what_supports_and_what_contradicts_is_told_apart_without_any_colour(
+    browser: Browser, desk: Desk, engine: Engine
+) -> None:
+    with transaction(engine) as session:
+        query = select(Evaluation).where(Evaluation.criterion == "groundedness")
+        for row in session.exec(query):
+            against = {"start": ANSWER.index("Anything"), "end": len(ANSWER), "score": 0.0}
+            place = {"context": 1, "context_start": 0, "context_end": 9}
+            row.evidence = [*row.evidence, {**against, **place, "kind": "contradicted"}]
+    with window(browser) as context:
+        page = desk.watch(context.new_page())
+        sign_in(page, desk)
+        page.goto(f"{desk.address}/interactions/{desk.interaction}")
+        emulated = context.new_cdp_session(page)
+        for sight in ("deuteranopia", "tritanopia", "achromatopsia"):
+            emulated.send("Emulation.setEmulatedVisionDeficiency", {"type": sight})
+            check(page)
+        looks = page.evaluate(LOOKS)
+    for kind in ("words", "icons", "lines"):
+        assert len({look[kind] for look in looks}) == len(looks) == 3, kind
+
+
+LOOKS = """() => ["supported", "unsupported", "contradicted"].map((kind) => {
+  const tag = document.querySelector(`.ans .tag.${kind}`);
+  const line = getComputedStyle(document.querySelector(`.ctx .ev.${kind}, .ev.${kind}`));
+  return {
+    words: tag.textContent.replace(/[A-Z]/g, "").trim(),
+    icons: tag.querySelector("use").getAttribute("href"),
+    lines: `${line.textDecorationLine} ${line.textDecorationStyle} ${line.boxShadow !== "none"}`,
+  };
+})"""

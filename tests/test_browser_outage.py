@@ -1,9 +1,8 @@
 """The desk when a server dies, a lease ends or a browser closes: no label is lost or doubled."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Route
@@ -21,6 +20,7 @@ from tests.browsers import (
     sign_in,
     started_browser,
     wait_for_desk,
+    window,
 )
 from tests.faults.processes import Server, serving
 
@@ -37,9 +37,6 @@ def browser() -> Iterator[Browser]:
 def desk(engine: Engine, settings: Settings, criteria: Criteria) -> Iterator[Desk]:
     with served_desk(engine, settings, criteria) as desk:
         yield desk
-
-
-Start = Callable[[], Any]
 
 
 @pytest.fixture
@@ -92,3 +89,27 @@ def test_a_label_outlives_a_killed_server_and_a_closed_browser_and_is_there_once
         assert page.evaluate("localStorage.getItem('touchstone.outbox.anna')") == "[]"
     assert len(labels(engine)) == QUESTIONS
     assert len({row.criterion for row in labels(engine)}) == QUESTIONS
+
+
+def test_a_lease_that_ends_is_announced_a_minute_before_and_any_key_keeps_it(
+    browser: Browser, desk: Desk
+) -> None:
+    with window(browser) as context:
+        page = desk.watch(context.new_page())
+        sign_in(page, desk)
+        page.clock.install()
+        page.goto(f"{desk.address}/review/1")
+        wait_for_desk(page, "blind")
+        renewed: list[str] = []
+        page.on("request", lambda one: renewed.append(one.url) if "/lease" in one.url else None)
+        page.clock.run_for("13:10")
+        assert "goes to others" not in page.inner_text("[role=status]")
+        asked = len(renewed)
+        assert 8 <= asked <= 10, "renewed each minute, but not after ten minutes without a key"
+        page.clock.run_for("01:00")
+        assert "goes to others in a minute" in page.inner_text("[role=status]")
+        assert len(renewed) == asked
+        with page.expect_response("**/lease") as answer:
+            page.keyboard.press("ArrowDown")
+        assert answer.value.ok
+    assert not desk.faults

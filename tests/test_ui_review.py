@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from app.criteria import Criteria
 from app.database import transaction
+from app.measures import read_said
 from app.settings import Settings
 from app.tables import Annotation, Interaction, ReviewItem
 from tests.builders import WEDNESDAY, an_interaction, save, score_all
@@ -369,3 +370,50 @@ def test_a_sample_is_drawn_from_what_users_disliked_or_an_alert_points_at(
         answer = client.post("/review", data={"name": "x", **wrong})
         assert answer.status_code == 422
         assert 'role="alert"' in answer.text
+
+
+def test_an_assisted_queue_fills_the_verdicts_in_and_its_labels_count_in_no_measure(
+    client: TestClient, queue: str, engine: Engine, criteria: Criteria
+) -> None:
+    form = {"name": "triage", "size": "1", "kind": "assisted"}
+    made = client.post("/review", data=form, follow_redirects=False).headers["location"]
+    html = client.get(made).text
+    assert 'data-desk="assisted"' in html
+    assert "they count in no measure" in html
+    assert html.count(" checked") == 6
+    assert "Evaluator agrees, 0.10" in html
+    filled = dict(re.findall(r'name="(label\.\w+)" value="(\w+)"[^>]* checked', html))
+    assert filled == {**GOOD, "label.groundedness": "ungrounded"}
+    assert label(client, item_in(html), **{**filled, "mark.0-34": "unsupported"}) == made
+    rows = annotations(engine)
+    assert {row.blind_label for row in rows} == {None}
+    assert {row.inclusion_probability for row in rows} == {None}
+    assert all(row.details["assisted"] for row in rows)
+    with transaction(engine) as session:
+        assert read_said(session, "default", criteria) == {}
+    assert "assisted, counts in no measure" in client.get("/review").text
+    wrong = client.post("/review", data={"name": "x", "size": "1", "kind": "quick"})
+    assert wrong.status_code == 422
+
+
+def test_people_choose_when_to_stop_at_verdicts_where_the_queue_shows_them(
+    client: TestClient, queue: str
+) -> None:
+    client.post("/me/keys", data={"reveal": "never"})
+    item = item_in(client.get(queue).text)
+    then = label(client, item)
+    assert then == f"{queue}?stored={item.rsplit('/', 1)[1]}"
+    assert "No evaluator differs" not in client.get(then).text
+    client.post("/me/keys", data={"reveal": "always"})
+    second = item_in(client.get(queue).text)
+    assert label(client, second, key="k2", **UNGROUNDED) == second
+    assert 'value="always" selected' in client.get("/me").text
+    form = {"name": "quiet", "size": "1", "reveal": "never"}
+    quiet = client.post("/review", data=form, follow_redirects=False).headers["location"]
+    assert label(client, item_in(client.get(quiet).text), key="k3") == quiet
+    assert client.post("/me/keys", data={"reveal": "sometimes"}).status_code == 422
+
+
+def test_every_rule_has_an_example_each_way(client: TestClient, queue: str) -> None:
+    html = client.get(queue).text
+    assert html.count("\nPasses: ") == html.count("\nFails: ") == 2 * len(GOOD)

@@ -362,6 +362,8 @@ class CriterionShape(Shape):
     failures: str
     labels: list[LabelShape]
     marks_sentences: bool
+    passing_example: str
+    failing_example: str
     groups: list[str]
 
 

@@ -26,6 +26,8 @@ LARGEST_SAMPLE = 10_000
 LEAST_GOLD = 20
 REVEALS = ("differs", "always", "never")
 OVERLAP_NEED = 2
+REVIEW, ASSISTED = "review", "assisted"
+"""The kinds of a queue that is drawn: blind, or with the verdicts filled in."""
 EVERYBODY = 0
 """The need of an item that every reviewer is asked."""
 
@@ -44,6 +46,7 @@ class Plan:
     repeat_rate: float = 0.0
     """The part of the items that a reviewer labels again a week later."""
     reveal: str = "differs"
+    kind: str = REVIEW
     seed: int = 0
 
 
@@ -86,7 +89,15 @@ def create_queue(
     drawn = stratified_sample(strata, plan.size, plan.shares, generator)
     settings = {"filter": _plain(filters), "eligible": eligible, "plan": _plan_json(plan)}
     queue = _add_queue(
-        session, project, name, names, settings, created_by=created_by, now=now, reveal=plan.reveal
+        session,
+        project,
+        name,
+        names,
+        settings,
+        created_by=created_by,
+        now=now,
+        kind=plan.kind,
+        reveal="never" if plan.kind == ASSISTED else plan.reveal,
     )
     session.add_all(_items(queue, drawn, plan, generator))
     session.flush()
@@ -205,7 +216,7 @@ def _add_queue(
     created_by: str,
     now: datetime,
     reveal: str,
-    kind: str = "review",
+    kind: str = REVIEW,
 ) -> ReviewQueue:
     queue = ReviewQueue(
         project=project,
@@ -254,6 +265,8 @@ def _check_queue(session: Session, project: str, name: str, plan: Plan) -> None:
         raise UnknownField("the parts labelled twice and asked again lie between 0 and 100 %")
     if plan.reveal not in REVEALS:
         raise UnknownField(f"verdicts are revealed {', '.join(REVEALS)}, not {plan.reveal!r}")
+    if plan.kind not in (REVIEW, ASSISTED):
+        raise UnknownField(f"a queue is of the kind {REVIEW} or {ASSISTED}, not {plan.kind!r}")
     same_name = select(ReviewQueue).where(
         ReviewQueue.project == project, ReviewQueue.name == name.strip()
     )

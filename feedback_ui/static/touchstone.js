@@ -213,7 +213,7 @@ function start() {
   }
 
   function showMatches() {
-    if (revealed || !("highlights" in CSS)) return;
+    if (desk.dataset.desk !== "blind" || !("highlights" in CSS)) return;
     const li = sentences[sentence], said = new Set(matching.value === "on" && li ? one(".tx", li).textContent.toLowerCase().match(word)?.filter((one) => one.length > 3 || /\d/.test(one)) : []);
     CSS.highlights.set("match", new Highlight(...all(".ctx .psg .words:not(:empty)").flatMap((text) => rangesOf(text.firstChild, said))));
     one("[data-aid]").hidden = !said.size;
