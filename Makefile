@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo serve test bench bench-quality bench-findings faults screenshots check format lock
+.PHONY: help setup demo serve test bench bench-quality bench-findings faults clients screenshots check format lock
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,9 @@ bench-findings: $(READY) ## Count what the report claims in simulated weeks; wri
 
 faults: $(READY) ## Break things on purpose, in about half an hour; writes benchmarks/faults.md
 	$(BIN)/python -m tests.faults
+
+clients: $(READY) ## Install real clients into FOLDER and let them talk to a live server; writes benchmarks/clients.md
+	$(BIN)/python -m tests.real_clients $(FOLDER)
 
 screenshots: $(READY) ## Write pictures of the main pages, light, dark and narrow, into screenshots/
 	$(BIN)/python -m tests.screenshots

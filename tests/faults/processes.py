@@ -49,17 +49,10 @@ class Server:
             self.process = subprocess.Popen(
                 command, env=self._environment, cwd=ROOT, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"the server ended: {self._log.read_text()[-2000:]}")
-            try:
-                httpx.get(f"{self.url}/healthz", timeout=1)
-            except httpx.HTTPError:
-                time.sleep(0.02)
-            else:
-                return
-        raise RuntimeError("the server did not answer")
+        try:
+            wait_for(self.url, self.process)
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}: {self._log.read_text()[-2000:]}") from None
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -83,6 +76,19 @@ class Server:
     def open_files(self) -> int:
         assert self.process is not None
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Return when the server answers; RuntimeError when it ends or does not."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError("the server ended")
+        with suppress(httpx.HTTPError):
+            httpx.get(f"{url}/healthz", timeout=1)
+            return
+        time.sleep(0.02)
+    raise RuntimeError("the server did not answer")
 
 
 @contextmanager

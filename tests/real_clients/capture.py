@@ -29,6 +29,7 @@ from typing import Any
 from fake_openai import ANSWER, MODEL, QUESTION, SYSTEM, fake_openai
 
 DOCUMENTS = ["Paris is the capital and largest city of France.", "Lyon lies on the Rhône."]
+KEY = os.environ.get("TOUCHSTONE_KEY", "none")
 WORDS = {"prompt": QUESTION, "response": ANSWER}
 ASKED = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": QUESTION}]
 
@@ -153,6 +154,20 @@ def openinference(url: str, openai_url: str) -> dict[str, Any]:
     return {**WORDS, "system_prompt": SYSTEM, "client": "openinference-instrumentation-openai"}
 
 
+def openinference_stream(url: str, openai_url: str) -> dict[str, Any]:
+    """An answer that comes a word at a time."""
+    from openai import OpenAI
+    from openinference.instrumentation.openai import OpenAIInstrumentor
+
+    provider = _provider(url)
+    OpenAIInstrumentor().instrument(tracer_provider=provider)
+    client = OpenAI(base_url=openai_url, api_key="none")
+    for _ in client.chat.completions.create(model=MODEL, messages=ASKED, stream=True):
+        pass
+    provider.shutdown()
+    return {**WORDS, "system_prompt": SYSTEM, "client": "openinference-instrumentation-openai"}
+
+
 def openinference_responses(url: str, openai_url: str) -> dict[str, Any]:
     from openai import OpenAI
     from openinference.instrumentation.openai import OpenAIInstrumentor
@@ -227,7 +242,7 @@ def openllmetry(url: str, openai_url: str) -> dict[str, Any]:
 
 
 def langfuse(url: str, openai_url: str) -> dict[str, Any]:
-    os.environ.update(LANGFUSE_PUBLIC_KEY="pk", LANGFUSE_SECRET_KEY="sk", LANGFUSE_BASE_URL=url)
+    os.environ.update(LANGFUSE_PUBLIC_KEY="pk", LANGFUSE_SECRET_KEY=KEY, LANGFUSE_BASE_URL=url)
     from langfuse import get_client, observe, propagate_attributes
 
     @observe(as_type="retriever")
@@ -295,7 +310,7 @@ def langsmith(url: str, openai_url: str) -> dict[str, Any]:
         LANGSMITH_TRACING="true",
         LANGSMITH_TRACING_MODE="otel",
         LANGSMITH_ENDPOINT=url,
-        LANGSMITH_API_KEY="none",
+        LANGSMITH_API_KEY=KEY,
         LANGSMITH_PROJECT="capture",
     )
     from langsmith import Client, traceable
@@ -415,7 +430,7 @@ def langchain(url: str, openai_url: str) -> dict[str, Any]:
 
 def langfuse3(url: str, openai_url: str) -> dict[str, Any]:
     """The third generation of Langfuse's SDK, which sets what belongs to the trace by a call."""
-    os.environ.update(LANGFUSE_PUBLIC_KEY="pk", LANGFUSE_SECRET_KEY="sk", LANGFUSE_HOST=url)
+    os.environ.update(LANGFUSE_PUBLIC_KEY="pk", LANGFUSE_SECRET_KEY=KEY, LANGFUSE_HOST=url)
     from langfuse import get_client, observe
 
     @observe(as_type="generation")
@@ -442,7 +457,7 @@ def traceloop(url: str, openai_url: str) -> dict[str, Any]:
     from traceloop.sdk import Traceloop
     from traceloop.sdk.decorators import task, workflow
 
-    Traceloop.init(app_name="capture", api_endpoint=url, api_key="none", disable_batch=True)
+    Traceloop.init(app_name="capture", api_endpoint=url, api_key=KEY, disable_batch=True)
     Traceloop.set_association_properties({"session_id": "c1", "user_id": "u1"})
 
     @task(name="retrieve")
@@ -515,6 +530,7 @@ CLIENTS: tuple[Callable[[str, str], dict[str, Any]], ...] = (
     opentelemetry_sdk,
     opentelemetry_sdk_json,
     openinference,
+    openinference_stream,
     openinference_responses,
     genai_openai_span,
     genai_openai_event,
@@ -534,41 +550,56 @@ CLIENTS: tuple[Callable[[str, str], dict[str, Any]], ...] = (
 )
 
 
-def vercel(url: str, name: str) -> dict[str, Any]:
+def vercel(url: str, openai_url: str, name: str) -> dict[str, Any]:
     """The Vercel AI SDK in Node, with the telemetry that NAME asks for."""
-    script = Path(__file__).with_name("vercel.mjs")
-    run = subprocess.run(
-        ["node", str(script), url, name, SYSTEM, QUESTION, ANSWER],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return {**WORDS, "system_prompt": SYSTEM, **json.loads(run.stdout)}
+    said = _run_node("vercel.mjs", url, name, SYSTEM, QUESTION, ANSWER)
+    return {**WORDS, "system_prompt": SYSTEM, **said}
 
 
-def javascript(url: str, name: str) -> dict[str, Any]:
+def vercel_otel(url: str, openai_url: str, name: str) -> dict[str, Any]:
+    """The Vercel AI SDK against an OpenAI endpoint, exported by @vercel/otel."""
+    said = _run_node("vercel_otel.mjs", url, name, SYSTEM, QUESTION, openai_url, MODEL)
+    return {**WORDS, "system_prompt": SYSTEM, **said}
+
+
+def javascript(url: str, openai_url: str, name: str) -> dict[str, Any]:
     """OpenTelemetry's SDK in Node with the exporter that NAME asks for: JSON or protobuf."""
-    script = Path(__file__).with_name("opentelemetry.mjs")
+    return {**WORDS, **_run_node("opentelemetry.mjs", url, name, QUESTION, ANSWER)}
+
+
+def _run_node(script: str, *arguments: str) -> dict[str, Any]:
+    """What the script says of its client; its packages are looked for in the folder we are in."""
+    path = Path(__file__).with_name(script)
     run = subprocess.run(
-        ["node", str(script), url, name, QUESTION, ANSWER],
-        check=True,
-        capture_output=True,
-        text=True,
+        ["node", str(path), *arguments], check=True, stdout=subprocess.PIPE, text=True
     )
-    return {**WORDS, **json.loads(run.stdout)}
+    said: dict[str, Any] = json.loads(run.stdout)
+    return said
+
+
+NODE_CLIENTS: dict[str, Callable[[str, str, str], dict[str, Any]]] = {
+    "javascript_json": javascript,
+    "javascript_protobuf": javascript,
+    "vercel_genai": vercel,
+    "vercel_legacy": vercel,
+    "vercel_otel": vercel_otel,
+    "vercel_otel_stream": vercel_otel,
+}
+
+
+def send(name: str, url: str, openai_url: str) -> dict[str, Any]:
+    """Let the client of that name talk to the server; its words, its name and its version."""
+    if name in NODE_CLIENTS:
+        return NODE_CLIENTS[name](url, openai_url, name)
+    client = next(one for one in CLIENTS if one.__name__ == name)
+    said = client(url, openai_url)
+    return {**said, "version": version(said["client"])}
 
 
 def main(name: str, folder: str) -> None:
     requests: list[dict[str, Any]] = []
     with fake_openai() as openai_url, receiver(requests) as url:
-        if name.startswith("vercel"):
-            said = vercel(url, name)
-        elif name.startswith("javascript"):
-            said = javascript(url, name)
-        else:
-            client = next(one for one in CLIENTS if one.__name__ == name)
-            said = client(url, openai_url)
-            said["version"] = version(said["client"])
+        said = send(name, url, openai_url)
     lines = [json.dumps(line, ensure_ascii=False) for line in (said, *requests)]
     Path(folder, f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"{name}: {len(requests)} requests")

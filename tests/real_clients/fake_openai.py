@@ -1,6 +1,7 @@
 """An OpenAI endpoint that always gives the same answer, for real clients to talk to."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +18,16 @@ class _Endpoint(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length", 0)))
+        asked = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))))
+        if asked.get("stream"):
+            self._answer(_stream(), "text/event-stream")
+            return
         reply = _response() if self.path.endswith("/responses") else _completion()
-        body = json.dumps(reply).encode()
+        self._answer(json.dumps(reply).encode(), "application/json")
+
+    def _answer(self, body: bytes, content_type: str) -> None:
         self.send_response(200)
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", content_type)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -54,6 +60,21 @@ def _completion() -> dict[str, Any]:
         "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
         "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
     }
+
+
+def _stream() -> bytes:
+    """The same completion, a word at a time, as server-sent events."""
+    words = [{"role": "assistant", "content": ""}]
+    words += [{"content": word} for word in re.findall(r"\S+\s*", ANSWER)]
+    choices = [[{"index": 0, "delta": one, "finish_reason": None}] for one in words]
+    choices += [[{"index": 0, "delta": {}, "finish_reason": "stop"}], []]
+    whole = _completion()
+    head = {key: whole[key] for key in ("id", "created", "model")}
+    head["object"] = "chat.completion.chunk"
+    parts = [{**head, "choices": one, "usage": None} for one in choices]
+    parts[-1]["usage"] = whole["usage"]
+    lines = [*map(json.dumps, parts), "[DONE]"]
+    return "".join(f"data: {line}\n\n" for line in lines).encode()
 
 
 def _response() -> dict[str, Any]:
