@@ -1,5 +1,6 @@
 """Which spans make interactions, and which documents belong to them."""
 
+import hashlib
 import json
 import time
 from datetime import UTC, datetime
@@ -10,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.ingest.assemble import assemble_trace
+from app.ingest.lengths import MAX_TEXT
 from app.ingest.telemetry import LogRecord, Span
 from app.ingest.values import clean_value
 from app.tables import Interaction
 from tests.builders import WEDNESDAY
 
+DOCUMENT = "retrieval.documents.0.document.content"
 START = 1_795_435_200_000_000_000
 
 
@@ -351,3 +354,18 @@ def test_any_spans_are_assembled_without_an_error(
             assert isinstance(words, str)
         dumped = row.model_dump(exclude={"started_at", "received_at"})
         assert clean_value(dumped) == dumped
+
+
+def test_a_text_too_long_to_judge_is_cut_and_says_how_long_it_was() -> None:
+    long = "word " * 300_000
+    spans = [
+        span("ask", prompt=long, response="Soon."),
+        span("find", "ask", openinference__span__kind="RETRIEVER", **{DOCUMENT: long}),
+    ]
+    (row,) = assemble_trace(spans, [], now=WEDNESDAY)
+    assert (row.prompt, row.response, row.contexts) == (long[:MAX_TEXT], "Soon.", [long[:MAX_TEXT]])
+    digest = hashlib.sha256(long.encode()).hexdigest()
+    for name in ("prompt", "contexts"):
+        note = {key: row.provenance[name][key] for key in ("cut_at", "characters", "sha256")}
+        assert note == {"cut_at": MAX_TEXT, "characters": 1_500_000, "sha256": [digest]}
+    assert "cut_at" not in row.provenance["response"]

@@ -183,3 +183,20 @@ def test_the_command_explains_a_trace(
     assert "application" in run(command_line(["doctor"]), ["doctor"]).output
     missing = run(command_line(["doctor"]), ["doctor", "ab" * 16])
     assert "there is no trace" in str(missing.exception)
+
+
+def test_wrong_clocks_are_told() -> None:
+    at = int(WEDNESDAY.timestamp()) * 10**9
+    year = 365 * 86_400 * 10**9
+    times = {"far": (at - 10 * year, 0), "back": (at, at - 5), "none": (0, 0), "fine": (at, at + 1)}
+    spans = [
+        a_span(span_id=f"{n + 1:016x}", name=name, start_ns=start, end_ns=end)
+        for n, (name, (start, end)) in enumerate(times.items())
+    ]
+    told = diagnosis(*spans).sentences
+    assert [one[:30] for one in told[-3:]] == [
+        "1 of 4 spans start more than a",
+        "1 of 4 spans end before they s",
+        "1 of 4 spans have no start; th",
+    ]
+    assert not any("of 1 spans" in one for one in diagnosis(spans[-1]).sentences)

@@ -6,12 +6,13 @@ for it: below it, or else beside it, or else what tools answered.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from app.ingest.dialects import Finding, Found, read_span
+from app.ingest.lengths import cut, note_of_cut
 from app.ingest.pieces import EMBEDDING, EVALUATOR, LLM, MAX_TOKENS, RERANKER, RETRIEVER, TOOL
 from app.ingest.telemetry import LogRecord, Span
 from app.ingest.tree import Tree
@@ -20,6 +21,7 @@ from app.store.interactions import content_hash, hash_user, interaction_id
 from app.tables import Interaction
 
 MAX_CONTEXTS = 200
+LONG = ("prompt", "response", "system_prompt", "error")
 MAX_ANCESTORS = 100
 MAX_SECOND = 253_402_300_799
 STEPS = frozenset({RETRIEVER, RERANKER, EMBEDDING, EVALUATOR})
@@ -98,6 +100,9 @@ class TraceReading:
         texts = [text for finding in contexts for text in finding.value]
         texts = list(dict.fromkeys(texts))[:MAX_CONTEXTS]
         value = {name: finding.value for name, finding in findings.items()}
+        long = {name: [value[name]] for name in LONG if name in value} | {"contexts": texts}
+        texts = [cut(text) for text in texts]
+        value |= {name: cut(value[name]) for name in LONG if name in value}
         user = value.get("user")
         segments = self._segments(span_id, value.get("model"))
         return Interaction(
@@ -115,7 +120,7 @@ class TraceReading:
             contexts=texts,
             content_hash=content_hash(value["prompt"], value["response"], texts),
             segments={key: finding.value for key, finding in segments.items()},
-            provenance=_provenance(findings, contexts, segments),
+            provenance=_provenance(findings, contexts, segments, long),
             duration_ns=_duration_ns(span),
             input_tokens=self._tokens(span_id, "input_tokens"),
             output_tokens=self._tokens(span_id, "output_tokens"),
@@ -228,13 +233,20 @@ def _application(span: Span, named: Any) -> str:
 
 
 def _provenance(
-    findings: dict[str, Finding], contexts: Sequence[Finding], segments: dict[str, Finding]
+    findings: dict[str, Finding],
+    contexts: Sequence[Finding],
+    segments: dict[str, Finding],
+    texts: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
+    """Where each field was found, and what was cut of it."""
     stored: dict[str, Any] = {name: one.provenance for name, one in findings.items()}
     if contexts:
         stored["contexts"] = contexts[0].provenance | {
             "span_ids": list(dict.fromkeys(one.span_id for one in contexts))
         }
+    for name, whole in texts.items():
+        if name in stored:
+            stored[name] |= note_of_cut(whole)
     return stored | {f"segments.{key}": one.provenance for key, one in segments.items()}
 
 

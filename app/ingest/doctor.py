@@ -19,6 +19,7 @@ GENERAL = (
 )
 """Conventions of OpenTelemetry that tell of the plumbing around the words."""
 EXCERPT = 200
+FAR_SECONDS = 86_400
 UNREAD_SHOWN = 40
 
 Verdict = Literal["interaction", "step", "read", "plumbing", "unmapped"]
@@ -80,7 +81,7 @@ def examine(trace_id: str, read: TraceReading) -> Diagnosis:
         trace_id=trace_id,
         application=service if isinstance(service, str) else "",
         interactions=len(read.chosen),
-        sentences=_sentences(read, spans),
+        sentences=[*_sentences(read, spans), *_clock_faults(read)],
         spans=spans,
     )
 
@@ -171,6 +172,25 @@ def _sentences(read: TraceReading, spans: list[SpanDiagnosis]) -> list[str]:
         *_halves(spans),
         *_hints(read, spans),
     ]
+
+
+def _clock_faults(read: TraceReading) -> list[str]:
+    """What is wrong with the times that the sender's clock gave."""
+    spans = list(read.tree.spans.values())
+    far = sum(_is_far(span) for span in spans)
+    backwards = sum(0 < span.end_ns < span.start_ns for span in spans)
+    timeless = sum(not span.start_ns for span in spans)
+    faults = {
+        "start more than a day away from when they arrived: late, or a clock is wrong": far,
+        "end before they start, so that they have no duration": backwards,
+        "have no start; the time of arrival stands in for it": timeless,
+    }
+    return [f"{n} of {len(spans)} spans {what}." for what, n in faults.items() if n]
+
+
+def _is_far(span: Span) -> bool:
+    seconds = span.start_ns / 1e9 - span.received_at.timestamp()
+    return bool(span.start_ns) and abs(seconds) > FAR_SECONDS
 
 
 def _made(read: TraceReading, span_id: str) -> str:

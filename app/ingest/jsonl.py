@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from app.errors import BadRequest, SetupError
+from app.ingest.lengths import MAX_TEXT
 from app.ingest.otlp import valid_span_id, valid_trace_id
 from app.ingest.values import clean_text
 from app.store.interactions import content_hash, hash_user, interaction_id
@@ -25,7 +26,6 @@ from app.tables import Interaction
 from evaluators.protocol import Sample
 
 CONVENTION = "json-lines"
-MAX_TEXT = 1_000_000
 MAX_NAME = 500
 MAX_CONTEXTS = 10_000
 MAX_SEGMENTS = 100
