@@ -100,7 +100,8 @@ def presented_key(headers: Mapping[str, str]) -> PresentedKey | None:
     bare = headers.get("x-api-key", "").strip()
     if bare:
         return _split(bare)
-    value = headers.get("authorization", "").strip()
+    # Some clients send the value of OTEL_EXPORTER_OTLP_HEADERS as it is written, percent and all.
+    value = headers.get("authorization", "").replace("%20", " ").strip()
     scheme, _, rest = value.partition(" ")
     if scheme.lower() == "basic" and rest:
         return _split_basic(rest.strip())

@@ -92,6 +92,7 @@ def spellings(key: NewKey) -> dict[str, dict[str, str]]:
     secret = key.text.split("_", 2)[2]
     return {
         "bearer": {"Authorization": f"Bearer {key.text}"},
+        "bearer, percent-encoded": {"Authorization": f"Bearer%20{key.text}"},
         "bearer in small letters": {"authorization": f"bearer {key.text}"},
         "x-api-key": {"X-API-Key": key.text},
         "raw": {"Authorization": key.text},
