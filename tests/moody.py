@@ -1,10 +1,14 @@
 """A real plugin on which some words have an effect, in a module that a child imports quickly."""
 
 import os
+import re
+import resource
 import threading
 from collections.abc import Sequence
 
 from evaluators.protocol import Evaluator, EvaluatorSpec, Sample, Verdict
+
+TOO_MUCH_BYTES = 1 << 40
 
 
 class Moody:
@@ -26,6 +30,9 @@ class Moody:
     def _judge(self, response: str) -> Verdict:
         if response == "hang":
             threading.Event().wait()
+        if response == "spin":
+            # Backtracks for ever and lets no other thread run.
+            re.match("(a+)+$", "a" * 60 + "b")
         if response == "die":
             os.kill(os.getpid(), 9)
         if response == "device":
@@ -37,10 +44,16 @@ class Moody:
         if response == "raise":
             raise ValueError("cannot read this")
         if response == "memory":
-            raise MemoryError
+            bytearray(TOO_MUCH_BYTES)
         return Verdict(0.25)
 
 
 def moody_evaluators(*, weights: bool = True) -> Sequence[Evaluator]:
     """Two of them, the second perhaps without its weights."""
     return [Moody(), Moody("other", weights=weights)]
+
+
+def limited_evaluators(limit_bytes: int) -> Sequence[Evaluator]:
+    """One of them, in a process that may hold only so many bytes."""
+    resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+    return [Moody()]

@@ -4,10 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import hostile, judging, killing, storage  # noqa: F401 - they register themselves
+from tests.faults import hostile, judging, killing, plugins, storage  # noqa: F401 - they register themselves
 from tests.faults.registry import FAULTS, Fault, World
 
-QUICK = {"kill_server", "kill_worker", "duplicates", "counters", "wrong_verdicts"}
+QUICK = {
+    "kill_server",
+    "kill_worker",
+    "duplicates",
+    "counters",
+    "wrong_verdicts",
+    "out_of_memory",
+    "lost_device",
+    "wrong_weights",
+    "hanging_judge",
+}
 CASES = [
     pytest.param(one, one.databases[0], id=f"{one.number}-{one.run.__name__}")
     for one in FAULTS

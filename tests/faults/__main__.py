@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.faults import hostile, judging, killing, storage  # noqa: F401 - the faults register themselves
+from tests.faults import hostile, judging, killing, plugins, storage  # noqa: F401 - the faults register themselves
 from tests.faults.registry import FAULTS, Fault, Found, World
 
 REPORT = Path("benchmarks/faults.md")

@@ -7,9 +7,9 @@ import { pathToFileURL } from "node:url";
 const [url, name, system, question, openaiUrl, modelName] = process.argv.slice(2);
 const home = createRequire(pathToFileURL(`${process.cwd()}/`));
 const load = (name) => import(pathToFileURL(home.resolve(name)).href);
-const { registerOTel, OTLPHttpProtoTraceExporter } = await load("@vercel/otel");
-const traceExporter = new OTLPHttpProtoTraceExporter({ url: `${url}/v1/traces` });
-registerOTel({ serviceName: "capture", traceExporter });
+process.env.OTEL_EXPORTER_OTLP_ENDPOINT = url;
+const { registerOTel } = await load("@vercel/otel");
+registerOTel({ serviceName: "capture" });
 
 const { generateText, streamText, registerTelemetry } = await load("ai");
 const { OpenTelemetry } = await load("@ai-sdk/otel");

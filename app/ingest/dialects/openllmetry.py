@@ -59,6 +59,8 @@ def openllmetry(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     if not has_prefix(attributes, "gen_ai.", "llm.", "traceloop."):
         return
     yield from kind_piece(attributes.get("llm.request.type"), REQUESTS, "llm.request.type")
+    if _is_retrieval(span):
+        yield Piece("kind", RETRIEVER, "traceloop.entity.name")
     yield from kind_piece(attributes.get("traceloop.span.kind"), KINDS, "traceloop.span.kind")
     sent = [_message(fields) for fields in indexed(attributes, "gen_ai.prompt")]
     yield from inputs(messages_of(sent), "gen_ai.prompt.N.content")
@@ -77,8 +79,7 @@ def openllmetry_entities(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     given = decoded(span.attributes.get(ENTITY_INPUT))
     answered = decoded(span.attributes.get(ENTITY_OUTPUT))
     kind = span.attributes.get("traceloop.span.kind")
-    if kind == "task" and "retriev" in _entity_name(span):
-        yield Piece("kind", RETRIEVER, "traceloop.entity.name")
+    if _is_retrieval(span):
         yield Piece("contexts", documents_of(answered), ENTITY_OUTPUT)
     elif kind == "tool":
         yield Piece("tool_results", result_texts(answered), ENTITY_OUTPUT)
@@ -87,8 +88,10 @@ def openllmetry_entities(span: Span, logs: Sequence[LogRecord]) -> Pieces:
         yield from output_pieces(answered, ENTITY_OUTPUT)
 
 
-def _entity_name(span: Span) -> str:
-    return str(span.attributes.get("traceloop.entity.name") or span.name).lower()
+def _is_retrieval(span: Span) -> bool:
+    """Whether the span is a task whose name says that it retrieves documents."""
+    name = str(span.attributes.get("traceloop.entity.name") or span.name).lower()
+    return span.attributes.get("traceloop.span.kind") == "task" and "retriev" in name
 
 
 def _message(fields: Mapping[str, Any]) -> dict[str, Any]:
