@@ -15,11 +15,13 @@ standard library only, so that a plugin can import it at no cost.
 """
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 TextField = Literal["prompt", "response", "contexts"]
+INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 TEXT_FIELDS: tuple[TextField, ...] = ("prompt", "response", "contexts")
 
 
@@ -38,8 +40,13 @@ class Sample:
     def has(self, field: TextField) -> bool:
         """Whether the field holds any visible text."""
         if field == "contexts":
-            return any(context.strip() for context in self.contexts)
-        return bool(getattr(self, field).strip())
+            return any(map(is_visible, self.contexts))
+        return is_visible(getattr(self, field))
+
+
+def is_visible(text: str) -> bool:
+    """Whether the text holds more than blanks, control characters and marks of no width."""
+    return any(unicodedata.category(one) not in INVISIBLE for one in text)
 
 
 @dataclass(frozen=True, slots=True)

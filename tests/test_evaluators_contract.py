@@ -12,6 +12,7 @@ import pytest
 from app.criteria import read_criteria
 from evaluators import UnknownEvaluator, load_evaluators
 from evaluators.protocol import (
+    TEXT_FIELDS,
     Abstention,
     EvaluatorSpec,
     Sample,
@@ -115,3 +116,12 @@ def test_two_evaluators_of_one_name_are_refused() -> None:
 def test_an_unknown_hub_evaluator_is_refused_with_those_that_exist() -> None:
     with pytest.raises(UnknownEvaluator, match="detoxify, nli, ms-marco"):
         load_evaluators(["nile"], plugins=())
+
+
+@pytest.mark.parametrize(
+    ("text", "is_there"),
+    [("", False), (" \n\t", False), ("\u00a0\u200b\u2060\ufeff", False), ("👍", True), ("é", True)],
+)
+def test_a_text_is_there_when_anything_of_it_can_be_seen(text: str, is_there: bool) -> None:
+    sample = Sample(text, text, (text,))
+    assert [sample.has(field) for field in TEXT_FIELDS] == [is_there] * 3

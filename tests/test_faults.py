@@ -4,19 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import hostile, judging, killing, plugins, storage  # noqa: F401 - they register themselves
-from tests.faults.registry import FAULTS, Fault, World
+from tests.faults.catalogue import FAULTS
+from tests.faults.registry import Fault, World
 
 QUICK = {
-    "kill_server",
-    "kill_worker",
-    "duplicates",
-    "counters",
-    "wrong_verdicts",
-    "out_of_memory",
-    "lost_device",
-    "wrong_weights",
-    "hanging_judge",
+    *("kill_server", "kill_worker", "duplicates", "counters", "wrong_verdicts"),
+    *("out_of_memory", "lost_device", "wrong_weights", "hanging_judge"),
+    *("any_order", "wrong_clocks", "odd_keys", "odd_words"),
+    *("parallel_labels", "same_item_twice"),
 }
 CASES = [
     pytest.param(one, one.databases[0], id=f"{one.number}-{one.run.__name__}")

@@ -8,8 +8,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.faults import hostile, judging, killing, plugins, storage  # noqa: F401 - the faults register themselves
-from tests.faults.registry import FAULTS, Fault, Found, World
+from tests.faults.catalogue import FAULTS
+from tests.faults.registry import Fault, Found, World
 
 REPORT = Path("benchmarks/faults.md")
 
