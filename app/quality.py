@@ -47,6 +47,7 @@ def measure(
         "sources": len(set(source.tolist())),
         "prevalence": float(label.mean()) if len(label) else None,
         "threshold": threshold,
+        "ece_by_chance": _ece_by_chance(score, seed),
         **{name: interval(values) for name, values in drawn.items()},
     }
 
@@ -185,6 +186,15 @@ def _ece(score: Array, label: Array, weights: Array) -> Array:
     gaps = weights * (score - label)
     sums = [np.where(bucket == number, gaps, 0).sum(axis=1) for number in range(BINS)]
     return _ratio(np.abs(np.array(sums)).sum(axis=0), total)
+
+
+def _ece_by_chance(score: Array, seed: int, draws: int = 100) -> float | None:
+    """The calibration error that a perfectly calibrated judge would show with so few rows."""
+    if not len(score):
+        return None
+    chances = np.random.default_rng(seed).random((draws, len(score)))
+    label = (chances < score).astype(np.float64)
+    return _rounded(float(_ece(score, label, np.ones_like(label)).mean()))
 
 
 def _by_domain(
