@@ -260,8 +260,9 @@ def encoders_card(entries: dict[str, dict[str, Any]]) -> str:
         "* Licence of the weights: Apache-2.0; the texts they were learned from keep theirs, below",
         "* Made by: `touchstone train pair` and `touchstone train text`, on two CPU cores in about "
         "an hour each; a tenth of contexts, prompts and texts, by hash, was held apart for the "
-        "last steps and their calibration. The weights that ship come from a run whose examples "
-        "were drawn in another order; a new run gives nearby figures and another digest",
+        "last steps and their calibration. The pair encoder that ships is what the first command "
+        "gives; the text encoder comes from a run whose examples were drawn in another order, so "
+        "that a new run gives nearby figures and another digest",
         "* Near duplicates: `python -m evaluators.training.duplicates` lists training rows that "
         "share most runs of eight words with a development row",
     ]
