@@ -42,8 +42,9 @@ class Annotation(Table, table=True):
     is_withdrawn: bool = False
     """Whether this row takes back the one that it replaces."""
     details: dict[str, Any] = json_column()
-    """`marks` of sentences, `groups` concerned, `words_in` and `words_out` of a correction, and
-    whether word `matching` was on; `assisted` where the verdicts were filled in."""
+    """`marks` of sentences with the place of their evidence, `groups` concerned, `words_in` and
+    `words_out` of a correction, whether word `matching` was on, `assisted` where verdicts were
+    filled in."""
 
 
 class ReviewQueue(Table, table=True):

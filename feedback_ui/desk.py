@@ -13,8 +13,9 @@ from app.criteria import Criteria, Criterion
 from app.store.adjudications import QUESTIONS
 from app.tables import Evaluation, Interaction, ReviewQueue, ReviewTurn
 from feedback_ui.keymap import FIXED, KEYS, key_map
-from feedback_ui.labelling import MARKS, marks_in, word_counts
+from feedback_ui.labelling import MARKS, marks_in, places_in, word_counts
 from feedback_ui.passages import passages_of, sentence_evidence, sentences_of
+from feedback_ui.places import offered
 from feedback_ui.verdicts import ShownVerdict, shown_verdict
 
 SKIP_REASONS = ("Not my language", "Not my field", "Too long for now", "Something else")
@@ -112,6 +113,8 @@ def screen(
         "fields": fields,
         "marks": MARKS,
         "my_marks": marks_in(fields),
+        "my_places": places_in(fields),
+        "places": offered(row.contexts),
         "response": row.response,
         "corrected": corrected,
         "changed_words": word_counts(row.response, corrected),

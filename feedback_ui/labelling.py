@@ -1,7 +1,8 @@
 """A posted form as labels, and labels as a form again.
 
-The fields are `label.CRITERION`, `group.CRITERION.GROUP`, `mark.START-END`, `comment` and
-`corrected_response`; a draft, a stored turn and a reopened one all have this shape.
+The fields are `label.CRITERION`, `group.CRITERION.GROUP`, `mark.START-END`, `evidence.START-END`
+(the name of a place in the contexts), `comment` and `corrected_response`; a draft, a stored turn
+and a reopened one all have this shape.
 """
 
 import re
@@ -20,6 +21,7 @@ from app.store.annotations import add_annotations, annotations_of_turn
 from app.store.reviews import ASSISTED
 from app.tables import Annotation, Interaction, ReviewItem, ReviewQueue, ReviewTurn
 from feedback_ui.pages import all_posted
+from feedback_ui.places import place_named
 
 MARKS: Mapping[str, str] = {
     "supported": "Supported",
@@ -30,7 +32,7 @@ MARKS: Mapping[str, str] = {
 AID = ("on", "off")
 """Whether words that sentence and context share were underlined when the label was stored."""
 OBJECTIONS = frozenset({"unsupported", "contradicted"})
-KEPT = re.compile(r"label\.|group\.|mark\.|(?:comment|corrected_response)$")
+KEPT = re.compile(r"label\.|group\.|mark\.|evidence\.|(?:comment|corrected_response)$")
 _PLACE = re.compile(r"(\d{1,9})-(\d{1,9})$")
 
 
@@ -135,6 +137,7 @@ def fields_of(rows: Mapping[str, Annotation]) -> dict[str, str]:
         fields |= {f"group.{name}.{group}": "1" for group in row.details.get("groups", [])}
         for mark in row.details.get("marks", []):
             fields[f"mark.{mark['start']}-{mark['end']}"] = mark["mark"]
+            fields[f"evidence.{mark['start']}-{mark['end']}"] = mark.get("place", "")
         if row.comment:
             fields["comment"] = row.comment
         if row.corrected_response:
@@ -148,6 +151,15 @@ def marks_in(fields: Mapping[str, str]) -> dict[int, str]:
         int(place[1]): mark
         for name, mark in all_posted(fields, "mark.").items()
         if (place := _PLACE.match(name)) and mark in MARKS
+    }
+
+
+def places_in(fields: Mapping[str, str]) -> dict[int, str]:
+    """The name of each sentence's evidence by the offset where the sentence starts."""
+    return {
+        int(place[1]): name
+        for key, name in all_posted(fields, "evidence.").items()
+        if (place := _PLACE.match(key))
     }
 
 
@@ -186,8 +198,22 @@ def _marks(form: Mapping[str, str], row: Interaction) -> list[dict[str, Any]]:
         start, end = int(place[1]), int(place[2])
         if not 0 <= start < end <= len(row.response):
             raise UnknownField("the answer has changed since you opened it; reload the page")
-        found.append({"start": start, "end": end, "mark": mark})
+        evidence = form.get(f"evidence.{name}", "").strip()
+        found.append({"start": start, "end": end, "mark": mark, **_evidence(evidence, row)})
     return sorted(found, key=lambda one: one["start"])
+
+
+def _evidence(name: str, row: Interaction) -> dict[str, Any]:
+    """Where a reviewer saw what a mark rests on, in the words of an evaluator's evidence."""
+    if not name:
+        return {}
+    place = place_named(name, row.contexts)
+    return {
+        "place": place.name,
+        "context": place.context,
+        "context_start": place.start,
+        "context_end": place.end,
+    }
 
 
 def _says(row: Annotation) -> tuple[object, ...]:

@@ -95,8 +95,9 @@ def _take(page: Page, address: str, link: str, out: Path, suffix: str) -> None:
         page.screenshot(path=out / f"{name}-{suffix}.png", full_page=name == "queues")
     page.goto(f"{address}/review/1")
     wait_for_desk(page, "blind")
-    for key in ("1", "1", "1", "1", "1", "]", "]", "c", "s"):
+    for key in ("1", "1", "1", "1", "1", "]", "]", "c", "s", "["):
         page.keyboard.press(key)
+    page.locator(".sel [list]").fill("C1")
     page.locator("[data-from]").fill(
         ANSWER.replace("within 24 hours", "5 to 7 working days after we register the return")
     )
@@ -110,6 +111,11 @@ def _take(page: Page, address: str, link: str, out: Path, suffix: str) -> None:
     page.locator("body").press("Enter")
     wait_for_desk(page, "revealed")
     page.screenshot(path=out / f"review-revealed-{suffix}.png")
+    sight = page.context.new_cdp_session(page)
+    for kind in ("deuteranopia", "achromatopsia"):
+        sight.send("Emulation.setEmulatedVisionDeficiency", {"type": kind})
+        page.screenshot(path=out / f"review-{kind}-{suffix}.png")
+    sight.send("Emulation.setEmulatedVisionDeficiency", {"type": "none"})
     page.goto(f"{address}/review/1/history")
     page.screenshot(path=out / f"history-{suffix}.png")
 

@@ -113,6 +113,10 @@ def use_keys(page: Page, desk: Desk, on: bool) -> None:
     wait_for_desk(page, "blind")
 
 
+def said_of(page: Page, sentence: int) -> str:
+    return (page.locator(f"#s{sentence} [data-mine]").text_content() or "").strip()
+
+
 def test_a_failing_answer_is_marked_corrected_and_undone_with_keys(
     browser: Browser, desk: Desk, engine: Engine
 ) -> None:
@@ -127,12 +131,16 @@ def test_a_failing_answer_is_marked_corrected_and_undone_with_keys(
         assert "Mark at least one sentence" in page.inner_text("[role=status]")
         page.keyboard.press("]")
         page.keyboard.press("c")
-        assert page.locator("#s2 [data-mine]").text_content() == "you: contradicted"
+        assert said_of(page, 2) == "you: contradicted"
         page.keyboard.press("z")
         assert page.locator("#s2 [data-mine]").is_hidden()
         page.keyboard.press("]")
         page.keyboard.press("[")
         page.keyboard.press("u")
+        page.keyboard.press("[")
+        page.locator("#s2").get_by_label("Evidence").fill("a2")
+        page.keyboard.press("Escape")
+        assert said_of(page, 2) == "you: unsupported a2"
         page.keyboard.press("e")
         page.keyboard.press("Control+End")
         page.keyboard.type(" Bye ucns.")
@@ -153,7 +161,8 @@ def test_a_failing_answer_is_marked_corrected_and_undone_with_keys(
         page.wait_for_selector("[data-diff] ins")
         assert page.locator("input:checked").count() == QUESTIONS + 1
     (first,) = [row for row in labels(engine) if row.details.get("marks") and not row.is_withdrawn]
-    assert [mark["mark"] for mark in first.details["marks"]] == ["unsupported"]
+    (mark,) = first.details["marks"]
+    assert (mark["mark"], mark["place"], mark["context_start"]) == ("unsupported", "A2", 34)
     assert not desk.faults
 
 

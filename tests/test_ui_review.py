@@ -220,6 +220,27 @@ def test_a_failing_label_needs_a_marked_sentence(
     ]
 
 
+def test_a_mark_may_say_where_its_evidence_is(
+    client: TestClient, queue: str, engine: Engine
+) -> None:
+    html = client.get(queue).text
+    assert '<option value="A1">Refunds are issued within 5 to 7 working days.</option>' in html
+    item = item_in(html)
+    for wrong in ("Z", "A9", "the second"):
+        form = {**GOOD, **UNGROUNDED, "evidence.0-34": wrong, "key": "k"}
+        answer = client.post(item, data=form)
+        assert answer.status_code == 422
+        assert "like A, or A2" in answer.text
+    client.post(f"{item}/draft", data={"mark.0-34": "unsupported", "evidence.0-34": "a1"})
+    assert 'name="evidence.0-34" value="a1"' in client.get(queue).text
+    label(client, item, **UNGROUNDED, **{"evidence.0-34": "a1", "evidence.35-46": "A"})
+    (row,) = [row for row in annotations(engine) if row.criterion == "groundedness"]
+    place = {"place": "A1", "context": 0, "context_start": 0, "context_end": 46}
+    assert row.details["marks"] == [{"start": 0, "end": 34, "mark": "unsupported", **place}]
+    client.post(f"{queue}/undo")
+    assert 'name="evidence.0-34" value="A1"' in client.get(queue).text
+
+
 def test_groups_and_the_size_of_a_correction_are_kept(
     client: TestClient, queue: str, engine: Engine
 ) -> None:

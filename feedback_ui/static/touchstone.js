@@ -124,7 +124,7 @@ function start() {
     for (const li of sentences) {
       const mark = one(".marks input:checked", li), tag = one("[data-mine]", li);
       tag.hidden = !mark;
-      tag.lastElementChild.textContent = mark ? mark.parentElement.lastChild.textContent.toLowerCase() : "";
+      tag.lastElementChild.textContent = mark ? `${mark.parentElement.lastChild.textContent.toLowerCase()} ${one("[list]", li).value}` : "";
     }
     const text = one("[data-from]"), view = one("[data-diff]"), { from } = text.dataset;
     const parts = text.value.trim() && text.value !== from ? diff(from, text.value) : [];
