@@ -32,16 +32,27 @@ def assemble_due(
     engine: Engine, specs: Sequence[EvaluatorSpec], settings: Settings, *, now: datetime
 ) -> int:
     """Turn the traces that have gone quiet into interactions; return how many traces."""
+    due = find_due(engine, settings, now=now)
+    assemble(engine, due, specs, now=now)
+    return len(due)
+
+
+def find_due(engine: Engine, settings: Settings, *, now: datetime) -> list[Trace]:
+    """Some of the traces that have gone quiet, or waited for too long, oldest first."""
     with reading(engine) as session:
-        due = due_traces(
+        return due_traces(
             session,
             now=now,
             quiet_seconds=settings.trace_quiet_seconds,
             max_age_seconds=settings.trace_max_age_seconds,
             limit=TRACES_PER_ROUND,
         )
-    assemble(engine, due, specs, now=now)
-    return len(due)
+
+
+def set_aside(engine: Engine, trace: Trace) -> None:
+    """Let a trace that cannot be assembled wait no more; `doctor --reextract` tries it again."""
+    with transaction(engine) as session:
+        mark_assembled(session, [trace])
 
 
 def assemble(

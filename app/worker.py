@@ -18,7 +18,7 @@ from types import FrameType
 
 from sqlalchemy import Engine
 
-from app.assembly import assemble_due
+from app.assembly import assemble, assemble_due, find_due, set_aside
 from app.criteria import Criteria
 from app.database import transaction
 from app.errors import Busy
@@ -62,7 +62,7 @@ def work_once(
     """
     specs = [evaluator.spec for evaluator in evaluators]
     troubles = troubles_of(evaluators)
-    assembled = assemble_due(engine, specs, settings, now=now())
+    assembled = _assemble(engine, specs, settings, now())
     with transaction(engine) as session:
         claims = claim(
             session,
@@ -146,6 +146,28 @@ def stop_on_signals() -> threading.Event:
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     return stop
+
+
+def _assemble(
+    engine: Engine, specs: Sequence[EvaluatorSpec], settings: Settings, now: datetime
+) -> int:
+    """Assemble the traces that are due; one that cannot be does not keep the others back."""
+    try:
+        return assemble_due(engine, specs, settings, now=now)
+    except Busy:
+        raise
+    except Exception:
+        logger.exception("some traces could not be assembled; trying one by one")
+    due = find_due(engine, settings, now=now)
+    for trace in due:
+        try:
+            assemble(engine, [trace], specs, now=now)
+        except Busy:
+            raise
+        except Exception:
+            logger.exception("trace %s cannot be assembled and is set aside", trace.trace_id)
+            set_aside(engine, trace)
+    return len(due)
 
 
 def _by_evaluator(

@@ -53,6 +53,11 @@ def moody_evaluators(*, weights: bool = True) -> Sequence[Evaluator]:
     return [Moody(), Moody("other", weights=weights)]
 
 
+def moody_alone() -> Sequence[Evaluator]:
+    """One of them."""
+    return [Moody()]
+
+
 def limited_evaluators(limit_bytes: int) -> Sequence[Evaluator]:
     """One of them, in a process that may hold only so many bytes."""
     resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))

@@ -19,7 +19,7 @@ from app.store.interactions import (
     list_interactions,
 )
 from app.store.rollups import rollup_points
-from app.tables import Annotation, Evaluation, Interaction, Rollup
+from app.tables import Annotation, Evaluation, Interaction, ReviewItem, ReviewQueue, Rollup
 from tests.builders import an_interaction, save, score_all, some_interactions
 
 
@@ -159,6 +159,28 @@ def test_an_annotated_interaction_is_never_dropped(engine: Engine, now: datetime
                 guideline_version="1",
                 idempotency_key="k",
                 created_at=now,
+            )
+        )
+    with transaction(engine) as session:
+        drop_interactions(session, [kept, dropped])
+    with reading(engine) as session:
+        assert [row.id for row in session.exec(select(Interaction))] == [kept.id]
+
+
+def test_an_interaction_in_a_review_queue_is_never_dropped(engine: Engine, now: datetime) -> None:
+    kept, dropped = some_interactions(2)
+    save(engine, [kept, dropped])
+    with transaction(engine) as session:
+        queue = ReviewQueue(project="default", name="q", created_by="ada", created_at=now)
+        session.add(queue)
+        session.flush()
+        session.add(
+            ReviewItem(
+                queue_id=queue.id,
+                interaction_id=kept.id,
+                position=1,
+                stratum="",
+                inclusion_probability=1.0,
             )
         )
     with transaction(engine) as session:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 from sqlmodel import select
 
 from app.criteria import Criteria
@@ -14,10 +14,19 @@ from app.judge import Outcome
 from app.settings import Settings
 from app.store.evaluations import Claim, claim, coverage, record
 from app.store.workers import beat, evaluator_troubles
-from app.tables import Evaluation, Heartbeat
+from app.tables import Evaluation, Heartbeat, Interaction, SpanChunk
 from app.worker import run_worker, work_once
 from evaluators.protocol import Abstention, EvaluatorSpec, Sample, Verdict
-from tests.builders import FAKE_EVALUATORS, an_interaction, save, score_all, some_interactions
+from tests.builders import (
+    FAKE_EVALUATORS,
+    WEDNESDAY,
+    a_span,
+    an_interaction,
+    save,
+    score_all,
+    some_interactions,
+)
+from tests.telemetry import put_spans
 
 TOXICITY = [one for one in FAKE_EVALUATORS if one.spec.criterion == "toxicity"]
 SPECS = [one.spec for one in TOXICITY]
@@ -148,6 +157,22 @@ def test_the_worker_outlives_a_round_that_fails(
     run_worker(engine, TOXICITY, criteria, settings, now=clock, stop=stop)
     assert "a broken clock" in caplog.text
     assert stop.is_set()
+
+
+def test_a_trace_that_cannot_be_read_keeps_no_other_back(
+    engine: Engine, criteria: Criteria, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with transaction(engine) as session:
+        spans = [a_span(trace_id=f"{number:032x}") for number in (1, 2, 3)]
+        put_spans(session, spans, now=WEDNESDAY)
+        spoiled = SpanChunk.trace_id == spans[1].trace_id
+        session.execute(update(SpanChunk).where(spoiled).values(content=b"spoiled"))  # type: ignore[arg-type]
+    work_once(engine, TOXICITY, criteria, settings, now=lambda: WEDNESDAY)
+    assert f"trace {spans[1].trace_id} cannot be assembled" in caplog.text
+    assert work_once(engine, TOXICITY, criteria, settings, now=lambda: WEDNESDAY).idle
+    with reading(engine) as session:
+        found = set(session.exec(select(Interaction.trace_id)))
+    assert found == {spans[0].trace_id, spans[2].trace_id}
 
 
 def test_a_heartbeat_says_who_lives_what_they_judge_and_what_is_in_trouble(

@@ -19,7 +19,7 @@ from app.store.complaints import has_feedback, has_feedback_below
 from app.store.evaluations import enqueue, evaluations_of, reset
 from app.store.rollups import Contribution, roll_up
 from app.store.search import forget_words, index_words, words_condition
-from app.tables import Annotation, Evaluation, Interaction
+from app.tables import Annotation, Evaluation, Interaction, ReviewItem
 from evaluators.protocol import EvaluatorSpec
 
 IDS_PER_QUERY = 500
@@ -120,16 +120,18 @@ def save_interactions(
 
 
 def drop_interactions(session: Session, rows: Sequence[Interaction]) -> None:
-    """Forget interactions that a fuller trace replaced, but never one that a person annotated."""
+    """Forget interactions that a fuller trace replaced, but none that was given to a person."""
     if not rows:
         return
     ids = [row.id for row in rows]
-    annotated = set(
-        session.exec(
-            select(Annotation.interaction_id).where(col(Annotation.interaction_id).in_(ids))
+    given = {
+        one
+        for table in (Annotation, ReviewItem)
+        for one in session.exec(
+            select(table.interaction_id).where(col(table.interaction_id).in_(ids))
         )
-    )
-    gone = [row for row in rows if row.id not in annotated]
+    }
+    gone = [row for row in rows if row.id not in given]
     evaluations = evaluations_of(session, [row.id for row in gone])
     roll_up(
         session,

@@ -112,8 +112,8 @@ def poison_exception(world: World) -> Found:
 
 @fault(
     "F11",
-    "An item ends the process of every worker that judges it",
-    "it is given up after three claims, all others are scored",
+    "An item ends the process of every judge that reads it",
+    "it fails and says why, all others are scored, the worker lives on",
     databases=DATABASES,
 )
 def poison_death(world: World) -> Found:
@@ -126,7 +126,8 @@ def poison_death(world: World) -> Found:
         counts = statuses(engine)
         engine.dispose()
     found.figures |= {"workers that died": deaths, "statuses": dict(counts)}
-    found.check(counts["failed"] <= len(FAKE_EVALUATORS), "only the poison is given up")
+    found.check(counts["failed"] == len(FAKE_EVALUATORS), "only the poison fails")
+    found.check(deaths == 0, "no worker dies of it")
     found.check(counts["scored"] == n * len(FAKE_EVALUATORS), "all others are scored")
     return found
 

@@ -25,7 +25,7 @@ from evaluators.protocol import Evaluator
 from tests.builders import save, some_interactions
 from tests.faults.processes import ROOT, database, environment
 from tests.faults.registry import DATABASES, Found, World, fault
-from tests.moody import Moody, limited_evaluators, moody_evaluators
+from tests.moody import Moody, limited_evaluators, moody_alone
 
 
 def judge(
@@ -147,7 +147,7 @@ def lost_device(world: World) -> Found:
     found = Found()
     with database(world.database, world.folder) as url:
         responses = bad_among_good(world, ["device"])
-        rows, _, starts = judge(url, moody_evaluators, responses, seconds=60)
+        rows, _, starts = judge(url, moody_alone, responses, seconds=60)
     check_only_bad_fail(found, rows, {"device"})
     found.figures["processes started"] = starts
     if world.full:
@@ -209,11 +209,11 @@ def hub_and_moody(models: Path) -> Sequence[Evaluator]:
     databases=DATABASES,
 )
 def hanging_judge(world: World) -> Found:
-    found, seconds = Found(), 1.0
+    found, seconds = Found(), 1.0 if world.full else 0.5
     with database(world.database, world.folder) as url:
         started = time.monotonic()
         responses = bad_among_good(world, ["hang", "spin"])
-        rows, troubles, starts = judge(url, moody_evaluators, responses, seconds=seconds)
+        rows, troubles, starts = judge(url, moody_alone, responses, seconds=seconds)
         found.figures |= {
             "a call may take s": seconds,
             "processes started": starts,

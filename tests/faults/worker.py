@@ -1,4 +1,4 @@
-"""The real worker loop with fake judges that take their time, so that it is killed amid work."""
+"""The real worker with slow fake judges in a process apart, so that it is killed amid work."""
 
 import os
 import threading
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from app.criteria import read_criteria
 from app.database import open_database
+from app.isolation import JudgeHost, isolate
 from app.settings import read_settings
 from app.worker import run_worker
 from evaluators.protocol import Abstention, Evaluator, Sample, Verdict
@@ -31,14 +32,19 @@ class Slowly:
         return self._judge.evaluate(samples)
 
 
+def slow_judges() -> list[Evaluator]:
+    return [Slowly(one) for one in FAKE_EVALUATORS]
+
+
 def main() -> None:
     settings = read_settings()
     engine = open_database(settings.database_url)
-    judges = [Slowly(one) for one in FAKE_EVALUATORS]
+    host = JudgeHost(slow_judges, answer_seconds=30)
+    host.start()
     print("judging", flush=True)
     run_worker(
         engine,
-        judges,
+        isolate(slow_judges(), host),
         read_criteria(),
         settings,
         now=lambda: datetime.now(UTC),

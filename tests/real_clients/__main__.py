@@ -40,8 +40,15 @@ class Environment:
 
 ENVIRONMENTS: Mapping[str, Environment] = {
     "opentelemetry": Environment(
-        [*EXPORTER, "opentelemetry-exporter-otlp-json-http"],
+        [*EXPORTER, "urllib3"],
         ["opentelemetry_sdk", "opentelemetry_sdk_json"],
+        bare=[
+            f"opentelemetry-{one}>=0.66b0"
+            for one in (
+                *("exporter-otlp-json-http", "exporter-http-transport", "exporter-otlp-common"),
+                *("exporter-otlp-json-common", "proto-json"),
+            )
+        ],
     ),
     "openinference": Environment(
         [
@@ -60,7 +67,14 @@ ENVIRONMENTS: Mapping[str, Environment] = {
         [*OPENAI, "opentelemetry-instrumentation-genai-openai"],
         ["genai_openai_span", "genai_openai_event"],
     ),
-    "openai_v2": Environment([*OPENAI, "opentelemetry-instrumentation-openai-v2"], ["openai_v2"]),
+    # Deprecated; its later versions ask for what is not published.
+    "openai_v2": Environment(
+        [
+            *("openai<2", "opentelemetry-instrumentation-openai-v2==2.1b0"),
+            *(f"{one}<1.39" for one in EXPORTER),
+        ],
+        ["openai_v2"],
+    ),
     "openllmetry": Environment(
         [
             *OPENAI,
