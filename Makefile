@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo serve test bench bench-quality bench-findings faults clients screenshots check format lock
+.PHONY: help setup demo serve test bench bench-quality bench-findings bench-statistics faults clients screenshots check format lock
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ bench-quality: $(READY) ## Measure the judges on the labelled sets of DATA; writ
 
 bench-findings: $(READY) ## Count what the report claims in simulated weeks; writes benchmarks/findings.md
 	$(BIN)/python -m benchmarks.false_findings
+
+bench-statistics: $(READY) ## Count how often the corrected rate's interval holds the truth; writes benchmarks/statistics.md
+	$(BIN)/python -m benchmarks.corrected_rates $(WEEKS)
 
 faults: $(READY) ## Break things on purpose, in about half an hour; writes benchmarks/faults.md
 	$(BIN)/python -m tests.faults

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import ColumnElement, Connection, Engine, Text, create_engine, event, func, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlmodel import Session, SQLModel
 
 from app.errors import Busy, SetupError
 
-SCHEMA_HEAD = "0008"
+SCHEMA_HEAD = "0009"
 BUSY_TIMEOUT_SECONDS = 5
 WAIT_MS = 1000 * BUSY_TIMEOUT_SECONDS
 _TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
@@ -101,6 +101,13 @@ def reading(engine: Engine) -> Iterator[Session]:
 def is_sqlite(session: Session) -> bool:
     """Whether the session speaks to SQLite."""
     return session.get_bind().dialect.name == "sqlite"
+
+
+def hour_text(session: Session, moment: Any) -> ColumnElement[str]:
+    """The hour of a column in UTC as text, such as "2026-11-16 09"."""
+    if is_sqlite(session):
+        return func.substr(moment, 1, 13, type_=Text)
+    return func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD HH24", type_=Text)
 
 
 def skip_locked(session: Session) -> Mapping[str, bool]:

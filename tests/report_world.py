@@ -10,6 +10,7 @@ from sqlalchemy import insert
 from sqlmodel import Session
 
 from app.reports.weeks import week_bounds
+from app.store.rollups import Contribution, roll_up
 from app.tables import Evaluation, Interaction
 from tests.builders import an_interaction
 
@@ -21,6 +22,13 @@ RATES = {
     "bias": 0.01,
 }
 HIGHER_IS_BETTER = ("groundedness", "answer_relevance", "context_relevance")
+FAILING = {
+    "groundedness": "ungrounded",
+    "answer_relevance": "irrelevant",
+    "context_relevance": "irrelevant",
+    "toxicity": "toxic",
+    "bias": "biased",
+}
 QUESTION = "When do I get my money back?"
 ANSWER = "Refunds are quick. You get it within 24 hours after we have the goods."
 PASSAGE = "Refunds are issued within 5 to 7 working days. Keep the receipt."
@@ -64,6 +72,8 @@ def write_weeks(
         evaluations = [row for _, each in rows for row in each]
         session.execute(insert(Interaction), [interaction.model_dump() for interaction, _ in rows])
         session.execute(insert(Evaluation), evaluations)
+        made = [Contribution(one, Evaluation(**row)) for one, each in rows for row in each]
+        roll_up(session, made)
         written += [interaction for interaction, _ in rows]
     return written
 
@@ -142,6 +152,6 @@ def _verdict(criterion: str, fails: bool) -> dict[str, Any]:
         "passed": not fails,
         "threshold": 0.5,
         "score": 0.2 if is_low else 0.9,
-        "label": "failing" if fails else "passing",
+        "label": FAILING[criterion] if fails else "passing",
         "evidence": EVIDENCE if fails and criterion == "groundedness" else [],
     }

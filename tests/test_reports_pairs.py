@@ -13,7 +13,7 @@ def tallies_of(cells: dict[tuple[Slice, ...], tuple[int, int]]) -> Tallies:
         frozenset([EVERYTHING, *parts]): Tally(failing=failing, scored=n)
         for parts, (failing, n) in cells.items()
     }
-    return Tallies(("2026-W47",), (100,), {}, {}, {"groundedness": combinations})
+    return Tallies(("2026-W47",), (100,), {}, {}, combinations={"groundedness": combinations})
 
 
 def found_in(cells: dict[tuple[Slice, ...], tuple[int, int]]) -> list[tuple[Slice, bool]]:

@@ -18,6 +18,7 @@ from app.reports import build_report, content_security_policy, render_html, rend
 from app.reports.numbers import percent, percent_range
 from app.reports.weekly import sign
 from app.store.reports import list_reports, load_report, save_report
+from app.store.rollups import Contribution, roll_up
 from app.tables import Annotation, Evaluation, Interaction
 from tests.report_world import RATES, Plan, write_weeks
 
@@ -174,6 +175,8 @@ def test_an_interaction_counts_once_by_the_newest_version_of_its_evaluator(world
             again = Evaluation(**row.model_dump(exclude={"id"}))
             again.version, again.passed, again.score = "2", False, 0.9
             session.add(again)
+            interaction = session.get_one(Interaction, row.interaction_id)
+            roll_up(session, [Contribution(interaction, again)])
     row = scorecard(world.report(WEEKS[0]))["toxicity"]
     assert (row[1]["failing"], row[1]["n"]) == (30, len(written))
 

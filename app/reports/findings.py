@@ -105,6 +105,11 @@ class Findings:
     """Two slices at once, within the slices that got worse; the surest first."""
 
     @property
+    def hits(self) -> list[tuple[str, Slice]]:
+        """The slices that got worse, by criterion."""
+        return [(part.criterion, part.where) for part in self.parts if part.verdict == "worse"]
+
+    @property
     def events(self) -> list[Measure]:
         """Measures that changed this week, the worst first: failures, gaps in judging, gains."""
         measures = [*self.failing.values(), *self.unjudged.values()]
@@ -126,7 +131,7 @@ class Findings:
 
 
 def find(tallies: Tallies, criteria: Sequence[str]) -> Findings:
-    """What may be claimed about the last week of the tallies."""
+    """What may be claimed about the last week of the tallies, but for pairs of slices."""
     failing = [_measure(tallies, name, "failing") for name in criteria]
     unjudged = [_measure(tallies, name, "unjudged") for name in criteria]
     measures = _judged_measures([*failing, *unjudged])
@@ -134,16 +139,20 @@ def find(tallies: Tallies, criteria: Sequence[str]) -> Findings:
     changes = _adjust_above([part.change for part in parts], CHANGE_LEVEL)
     gaps = _adjust_above([part.gap for part in parts], GAP_LEVEL)
     judged = list(_judged_parts(parts, changes, gaps))
-    hits = [(part.criterion, part.where) for part in judged if part.verdict == "worse"]
     return Findings(
         failing={one.criterion: one for one in measures if one.about == "failing"},
         unjudged={one.criterion: one for one in measures if one.about == "unjudged"},
         parts=judged,
-        pairs=find_pairs(tallies, hits, level=GAP_LEVEL, least=LEAST_CHANGE_SLICE),
         compared_measures=sum(one.course.against_usual is not None for one in measures),
         compared_slices=sum(pair is not None for part in parts for pair in (part.change, part.gap)),
         able_slices=sum(value is not None for value in (*changes, *gaps)),
     )
+
+
+def with_pairs(findings: Findings, tallies: Tallies) -> Findings:
+    """The findings with pairs of slices, from tallies that know the combinations."""
+    pairs = find_pairs(tallies, findings.hits, level=GAP_LEVEL, least=LEAST_CHANGE_SLICE)
+    return replace(findings, pairs=pairs)
 
 
 def too_few_to_say(share: Share) -> bool:

@@ -1,13 +1,16 @@
 """How the scores of each week are distributed, from the hourly counts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
-from sqlmodel import Session
+from sqlalchemy import select
+from sqlmodel import Session, col
 
-from app.reports.tallies import Scope, Tallies
-from app.reports.trends import counted_once
+from app.reports.counted import rolled_up
+from app.reports.scope import Scope
+from app.reports.tallies import Tallies
 from app.reports.weeks import week_bounds
-from app.store.rollups import rollup_points
+from app.tables import Rollup
 
 
 def read_histograms(
@@ -17,20 +20,25 @@ def read_histograms(
     threshold judged are left out."""
     ends = [week_bounds(week, scope.time_zone)[1] for week in tallies.weeks]
     found: dict[str, dict[int, list[int]]] = {}
-    for criterion in chosen:
-        rows = rollup_points(
-            session,
-            scope.project,
-            criterion,
-            from_at=scope.from_at,
-            to_at=scope.to_at,
-            application=scope.application,
-        )
-        same = tallies.comparable(criterion)
-        weeks = found.setdefault(criterion, {})
-        for row in counted_once(rows):
-            week = next(number for number, end in enumerate(ends) if row.bucket_at < end)
+    for criterion, evaluator in chosen.items():
+        same, weeks = tallies.comparable(criterion), found.setdefault(criterion, {})
+        for at, histogram in _hourly(session, scope, criterion, evaluator):
+            week = next(number for number, end in enumerate(ends) if at < end)
             if same[week]:
-                bins = weeks.setdefault(week, [0] * len(row.histogram))
-                weeks[week] = [sum(pair) for pair in zip(bins, row.histogram, strict=True)]
+                bins = weeks.setdefault(week, [0] * len(histogram))
+                weeks[week] = [sum(pair) for pair in zip(bins, histogram, strict=True)]
     return found
+
+
+def _hourly(
+    session: Session, scope: Scope, criterion: str, evaluator: str
+) -> Iterable[tuple[datetime, list[int]]]:
+    """Per hour, application and version of the evaluator: the first moment, and the bins."""
+    query = select(col(Rollup.bucket_at), col(Rollup.histogram)).where(
+        *rolled_up(scope),
+        col(Rollup.segment_key) == "",
+        col(Rollup.criterion) == criterion,
+        col(Rollup.source).startswith(f"{evaluator}@", autoescape=True),
+        col(Rollup.n) > 0,
+    )
+    return ((at, bins) for at, bins in session.execute(query))

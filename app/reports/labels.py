@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from app.criteria import Criteria
-from app.reports.tallies import Scope, Tallies
+from app.reports.scope import Scope
+from app.reports.tallies import Tallies
 from app.reports.weeks import week_bounds
 from app.statistics.corrected_rate import Labelled
 from app.store.gold import CALIBRATION

@@ -3,51 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import case, func, select
-from sqlmodel import Session, col
+from sqlmodel import Session
 
-from app.criteria import Criteria, Criterion
-from app.reports.findings import Findings, find
+from app.criteria import Criteria
+from app.reports.counting import count_days, count_weeks, with_combinations
+from app.reports.failures import clearest_failures
+from app.reports.findings import Findings, find, with_pairs
 from app.reports.histograms import read_histograms
 from app.reports.labels import Label, read_labels
-from app.reports.tallies import (
-    EARLIER_WEEKS,
-    Scope,
-    Tallies,
-    count_weeks,
-    main_evaluators,
-    newest_rows,
-    scope_of,
-)
-from app.reports.weeks import days_of, weeks_up_to
+from app.reports.scope import scope_of
+from app.reports.tallies import EARLIER_WEEKS, Judge, Reason, Tallies
+from app.reports.weeks import weeks_up_to
 from app.store.deliveries import troubled_deliveries
 from app.store.studies import load_study
 from app.tables import Evaluation, Interaction
-
-EXAMPLES_READ = 12
-
-
-class Reason(NamedTuple):
-    """Why some answers could not be judged."""
-
-    criterion: str
-    status: str
-    words: str
-    n: int
-
-
-class Judge(NamedTuple):
-    """Who judged a criterion this week, and how often."""
-
-    criterion: str
-    evaluator: str
-    version: str
-    weights_digest: str | None
-    calibration: str | None
-    threshold: float | None
-    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +33,6 @@ class Material:
     tallies: Tallies
     findings: Findings
     days: tuple[tuple[date, int], ...]
-    reasons: tuple[Reason, ...]
-    judges: tuple[Judge, ...]
     labels: tuple[Label, ...]
     """Blind labels of answers of this week."""
     earlier_labels: tuple[Label, ...]
@@ -80,6 +49,10 @@ class Material:
     @property
     def received(self) -> int:
         return self.tallies.received[-1]
+
+    @property
+    def judges(self) -> Sequence[Judge]:
+        return self.tallies.judges
 
     @property
     def weeks_with_data(self) -> int:
@@ -109,15 +82,18 @@ def read_material(
     weeks = weeks_up_to(week, EARLIER_WEEKS)
     scope = scope_of(project, application, [week], time_zone)
     everything = scope_of(project, application, weeks, time_zone)
-    chosen = main_evaluators(session, everything, since=scope.from_at, criteria=names)
-    tallies = count_weeks(
+    tallies, chosen = count_weeks(
         session,
         project=project,
         application=application,
         weeks=weeks,
         time_zone=time_zone,
-        evaluators=chosen,
+        criteria=names,
     )
+    findings = find(tallies, names)
+    if findings.hits:
+        tallies = with_combinations(session, scope, tallies, chosen)
+        findings = with_pairs(findings, tallies)
     labels = read_labels(session, everything, chosen, criteria, tallies)
     return Material(
         project=project,
@@ -126,84 +102,20 @@ def read_material(
         time_zone=time_zone,
         criteria=criteria,
         tallies=tallies,
-        findings=find(tallies, names),
-        days=_days(session, scope, week, time_zone),
-        reasons=_reasons(session, scope, chosen),
-        judges=_judges(session, scope, chosen),
+        findings=findings,
+        days=count_days(session, scope, week),
         labels=tuple(one for one in labels if one.week == len(weeks) - 1),
         earlier_labels=tuple(one for one in labels if one.week < len(weeks) - 1),
         study=load_study(session, project, week=week, application=application),
         earlier_study=load_study(session, project, week=weeks[-2], application=application),
         troubles=_troubles(session, project, week),
         histograms=read_histograms(session, everything, chosen, tallies),
-        failures={each.name: _failures(session, scope, chosen, each) for each in criteria},
+        failures={
+            each.name: clearest_failures(session, scope, chosen[each.name], each)
+            for each in criteria
+            if each.name in chosen
+        },
     )
-
-
-def _days(
-    session: Session, scope: Scope, week: str, time_zone: str
-) -> tuple[tuple[date, int], ...]:
-    days = days_of(week, time_zone)
-    branches = [
-        (col(Interaction.started_at) < end, place) for place, (_, _, end) in enumerate(days)
-    ]
-    place = case(*branches, else_=len(days)).label("day")
-    statement = select(place, func.count().label("interactions")).where(*scope.holds())
-    found = {row.day: row.interactions for row in session.execute(statement.group_by("day"))}
-    return tuple((day, found.get(place, 0)) for place, (day, _, _) in enumerate(days))
-
-
-def _reasons(session: Session, scope: Scope, chosen: dict[str, str]) -> tuple[Reason, ...]:
-    columns = (col(Evaluation.criterion), col(Evaluation.status), col(Evaluation.explanation))
-    n = func.count().label("n")
-    rows = session.execute(
-        select(*columns, n)
-        .where(col(Evaluation.id).in_(newest_rows(scope, chosen)))
-        .where(col(Evaluation.status).in_(("abstained", "failed")))
-        .group_by(*columns)
-        .order_by(n.desc(), *columns)
-        .limit(200)
-    )
-    return tuple(
-        Reason(name, status, words or "No reason given.", n) for name, status, words, n in rows
-    )
-
-
-def _judges(session: Session, scope: Scope, chosen: dict[str, str]) -> tuple[Judge, ...]:
-    columns = (
-        col(Evaluation.criterion),
-        col(Evaluation.evaluator),
-        col(Evaluation.version),
-        col(Evaluation.weights_digest),
-        col(Evaluation.calibration),
-        col(Evaluation.threshold),
-    )
-    rows = session.execute(
-        select(*columns, func.count())
-        .where(col(Evaluation.id).in_(newest_rows(scope, chosen)))
-        .where(col(Evaluation.status) == "scored")
-        .group_by(*columns)
-        .order_by(*columns)
-    )
-    return tuple(Judge(*row) for row in rows)
-
-
-def _failures(
-    session: Session, scope: Scope, chosen: dict[str, str], criterion: Criterion
-) -> list[tuple[Evaluation, Interaction]]:
-    """The clearest failures first."""
-    score = col(Evaluation.score)
-    own = {criterion.name: chosen[criterion.name]} if criterion.name in chosen else {}
-    rows: Sequence[Any] = session.execute(
-        select(Evaluation, Interaction)
-        .join(Interaction, col(Interaction.id) == col(Evaluation.interaction_id))
-        .where(col(Evaluation.id).in_(newest_rows(scope, own)))
-        .where(col(Evaluation.status) == "scored", col(Evaluation.passed).is_(False))
-        .order_by(score.asc() if criterion.higher_is_better else score.desc())
-        .order_by(col(Interaction.started_at), col(Interaction.id))
-        .limit(EXAMPLES_READ)
-    ).all()
-    return [(evaluation, interaction) for evaluation, interaction in rows]
 
 
 def _troubles(session: Session, project: str, week: str) -> tuple[str, ...]:
@@ -216,4 +128,4 @@ def _troubles(session: Session, project: str, week: str) -> tuple[str, ...]:
 
 def reasons_of(material: Material, criterion: str, most: int = 3) -> list[Reason]:
     """The commonest reasons why answers could not be judged on a criterion."""
-    return [reason for reason in material.reasons if reason.criterion == criterion][:most]
+    return [reason for reason in material.tallies.reasons if reason.criterion == criterion][:most]

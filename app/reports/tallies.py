@@ -1,22 +1,12 @@
 """How many interactions of each week failed, passed or could not be judged, in all and by slice.
 
 Every interaction counts once per criterion: the row of its newest evaluator version, of the
-evaluator that judged most interactions in the week of the report. The database groups; what comes
-back is as long as there are different combinations of segments, not as there are interactions.
+evaluator that judged most interactions in the week of the report.
 """
 
-import json
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, NamedTuple
-
-from sqlalchemy import ColumnElement, Select, Text, case, cast, func, or_, select
-from sqlmodel import Session, col
-
-from app.reports.weeks import week_bounds
-from app.tables import Evaluation, Interaction
+from typing import NamedTuple
 
 EARLIER_WEEKS = 12
 
@@ -71,6 +61,27 @@ class Tally:
         )
 
 
+class Reason(NamedTuple):
+    """Why some answers could not be judged."""
+
+    criterion: str
+    status: str
+    words: str
+    n: int
+
+
+class Judge(NamedTuple):
+    """Who judged a criterion this week, and how often."""
+
+    criterion: str
+    evaluator: str
+    version: str
+    weights_digest: str | None
+    calibration: str | None
+    threshold: float | None
+    n: int
+
+
 @dataclass(frozen=True, slots=True)
 class Tallies:
     """The tallies of some weeks in a row, oldest first; the last one is the week of the report."""
@@ -79,8 +90,15 @@ class Tallies:
     received: tuple[int, ...]
     by_criterion: Mapping[str, Mapping[Slice, Sequence[Tally]]]
     sources: Mapping[str, Sequence[frozenset[Source]]]
+    judges: Sequence[Judge] = ()
+    """Who judged the last week, and how often."""
+    reasons: Sequence[Reason] = ()
+    """Why answers of the last week could not be judged, the commonest first."""
     combinations: Mapping[str, Mapping[frozenset[Slice], Tally]] = field(default_factory=dict)
-    """The last week alone, by everything that an answer shares with others at once."""
+    """Answers of the last week by everything that they share with others at once; only where a
+    slice got worse, and from a sample where there are many."""
+    combined: int = 0
+    """How many answers the combinations were read from."""
 
     def of(self, criterion: str, part: Slice = EVERYTHING) -> Sequence[Tally]:
         """One tally per week; empty tallies where nothing was judged."""
@@ -90,153 +108,3 @@ class Tallies:
         """Which weeks the same evaluator, version and threshold judged as the last week."""
         sources = self.sources.get(criterion, [frozenset()] * len(self.weeks))
         return [bool(found) and found == sources[-1] for found in sources]
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which interactions a report is about."""
-
-    project: str
-    application: str | None
-    from_at: datetime
-    to_at: datetime
-    time_zone: str = "UTC"
-
-    def holds(self) -> list[ColumnElement[bool]]:
-        """The conditions on Interaction, as SQL."""
-        conditions = [
-            col(Interaction.project) == self.project,
-            col(Interaction.started_at) >= self.from_at,
-            col(Interaction.started_at) < self.to_at,
-        ]
-        if self.application:
-            conditions.append(col(Interaction.application) == self.application)
-        return conditions
-
-
-def scope_of(project: str, application: str | None, weeks: Sequence[str], time_zone: str) -> Scope:
-    """The interactions of these weeks, oldest first."""
-    from_at, _ = week_bounds(weeks[0], time_zone)
-    _, to_at = week_bounds(weeks[-1], time_zone)
-    return Scope(project, application, from_at, to_at, time_zone)
-
-
-def count_weeks(
-    session: Session,
-    *,
-    project: str,
-    application: str | None,
-    weeks: Sequence[str],
-    time_zone: str,
-    evaluators: Mapping[str, str],
-) -> Tallies:
-    """The tallies of these weeks; `evaluators` names the evaluator that counts per criterion."""
-    scope = scope_of(project, application, weeks, time_zone)
-    week = _week_number(weeks, time_zone)
-    received = _received(session, scope, week, len(weeks))
-    cells: dict[str, dict[Slice, list[Tally]]] = defaultdict(dict)
-    combinations: dict[str, dict[frozenset[Slice], Tally]] = defaultdict(dict)
-    sources: dict[str, list[set[Source]]] = {}
-    for row in session.execute(_grouped(scope, week, evaluators)):
-        tally = _tally(row.status, row.passed, row.interactions)
-        parts = list(_slices(row))
-        if row.week == len(weeks) - 1:
-            whole, known = frozenset(parts), combinations[row.criterion]
-            known[whole] = known.get(whole, Tally()) + tally
-        for part in parts:
-            series = cells[row.criterion].setdefault(part, [Tally()] * len(weeks))
-            series[row.week] = series[row.week] + tally
-        if row.status == "scored":
-            found = sources.setdefault(row.criterion, [set() for _ in weeks])
-            found[row.week].add(Source(row.evaluator, row.version, row.threshold))
-    frozen = {name: [frozenset(one) for one in found] for name, found in sources.items()}
-    return Tallies(tuple(weeks), received, cells, frozen, combinations)
-
-
-def main_evaluators(
-    session: Session, scope: Scope, *, since: datetime, criteria: Sequence[str]
-) -> dict[str, str]:
-    """Per criterion the evaluator that judged most interactions since then, else in the scope."""
-    recent = func.sum(case((col(Interaction.started_at) >= since, 1), else_=0))
-    rows = session.execute(
-        select(Evaluation.criterion, Evaluation.evaluator, recent, func.count())  # type: ignore[call-overload]
-        .join(Interaction, col(Interaction.id) == col(Evaluation.interaction_id))
-        .where(*scope.holds(), col(Evaluation.criterion).in_(criteria))
-        .group_by(col(Evaluation.criterion), col(Evaluation.evaluator))
-    ).all()
-    best: dict[str, tuple[int, int, str]] = {}
-    for criterion, evaluator, now, ever in rows:
-        best[criterion] = max(best.get(criterion, (-1, -1, "")), (now, ever, evaluator))
-    return {criterion: evaluator for criterion, (_, _, evaluator) in best.items()}
-
-
-def newest_rows(scope: Scope, evaluators: Mapping[str, str]) -> Select[*tuple[Any, ...]]:
-    """The ids of the evaluations that count: one per interaction and criterion."""
-    chosen = [
-        (col(Evaluation.criterion) == criterion) & (col(Evaluation.evaluator) == evaluator)
-        for criterion, evaluator in sorted(evaluators.items())
-    ]
-    return (
-        select(func.max(col(Evaluation.id)))
-        .join(Interaction, col(Interaction.id) == col(Evaluation.interaction_id))
-        .where(*scope.holds(), or_(False, *chosen))
-        .group_by(col(Evaluation.interaction_id), col(Evaluation.criterion))
-    )
-
-
-def _grouped(
-    scope: Scope, week: ColumnElement[int], evaluators: Mapping[str, str]
-) -> Select[*tuple[Any, ...]]:
-    columns = (
-        col(Evaluation.criterion),
-        col(Evaluation.status),
-        col(Evaluation.passed),
-        col(Evaluation.evaluator),
-        col(Evaluation.version),
-        col(Evaluation.threshold),
-        col(Interaction.application),
-        col(Interaction.model),
-    )
-    segments = cast(col(Interaction.segments), Text).label("segments")
-    return (
-        select(week, *columns, segments, func.count().label("interactions"))
-        .join(Interaction, col(Interaction.id) == col(Evaluation.interaction_id))
-        .where(col(Evaluation.id).in_(newest_rows(scope, evaluators)))
-        .group_by("week", *columns, "segments")
-    )
-
-
-def _received(
-    session: Session, scope: Scope, week: ColumnElement[int], weeks: int
-) -> tuple[int, ...]:
-    statement = select(week, func.count().label("interactions")).where(*scope.holds())
-    found = Counter(
-        {row.week: row.interactions for row in session.execute(statement.group_by("week"))}
-    )
-    return tuple(found[number] for number in range(weeks))
-
-
-def _week_number(weeks: Sequence[str], time_zone: str) -> Any:
-    ends = [week_bounds(week, time_zone)[1] for week in weeks]
-    branches = [(col(Interaction.started_at) < end, number) for number, end in enumerate(ends)]
-    return case(*branches, else_=len(weeks)).label("week")
-
-
-def _tally(status: str, passed: bool | None, interactions: int) -> Tally:
-    if status == "scored":
-        return Tally(scored=interactions, failing=0 if passed else interactions)
-    if status in ("pending", "running"):
-        return Tally(pending=interactions)
-    if status == "abstained":
-        return Tally(abstained=interactions)
-    return Tally(failed=interactions) if status == "failed" else Tally(skipped=interactions)
-
-
-def _slices(row: Any) -> Iterator[Slice]:
-    yield EVERYTHING
-    parts = {"application": row.application, "model": row.model}
-    for key, value in json.loads(row.segments).items():
-        parts.setdefault(key, value)
-    for key, value in parts.items():
-        if value:
-            yield Slice(key, str(value))

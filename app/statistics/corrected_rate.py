@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import NamedTuple
 
-from app.statistics.intervals import Interval, normal_quantile, wilson
+from app.statistics.intervals import Interval, jeffreys, normal_quantile
 
 
 class Labelled(NamedTuple):
@@ -19,6 +19,27 @@ class Labelled(NamedTuple):
     flagged: bool
     fails: bool
     inclusion_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledGroup:
+    """The answers of a week that have one verdict, and how many of the labelled ones fail."""
+
+    members: int
+    labels: int
+    failing: float
+    """Of the effective number of labels; a whole number where all were drawn alike."""
+    effective: float
+
+    def rate(self, otherwise: float) -> float:
+        """The failing share; a group without labels is taken to be like the others."""
+        return self.failing / self.effective if self.effective else otherwise
+
+    @property
+    def variance(self) -> float:
+        """Of the failing share, with half a label imagined of either kind."""
+        share = (self.failing + 0.5) / (self.effective + 1)
+        return share * (1 - share) / (self.effective + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +76,65 @@ def prediction_powered_rate(
     """The failure rate of a population of which some members are labelled; None without labels.
 
     The PPI++ mean (Angelopoulos, Duchi and Zrnic, arXiv 2311.01453) with inverse-probability
-    weights (Zrnic and Candès, arXiv 2403.03208), normalised so that a sample labelled only in part
-    does no harm. The normal interval is too short at few labels and rare failures; here the
-    variance counts four imagined labels more, one of each kind (after Agresti and Coull, The
-    American Statistician 52:119, 1998), and the interval is Wilson's at the effective sample size.
+    weights (Zrnic and Candès, arXiv 2403.03208). For a verdict of two values its best form is the
+    post-stratified mean: the labelled failing share among flagged and among other answers, each
+    weighted by how many answers of the week it stands for.
     """
     if not labelled or population < len(labelled):
         return None
-    weights = _weights([item.inclusion_probability for item in labelled], population)
-    power = _power(labelled, weights)
-    corrections = [item.fails - power * item.flagged for item in labelled]
-    rate = power * flagged / population + _mean(corrections, weights)
-    rate = min(1.0, max(0.0, rate))
-    variance = _variance(labelled, weights, power, rate, population)
-    interval = _interval(rate, variance, confidence)
-    return CorrectedRate(rate, interval, len(labelled), population, power, variance)
+    groups = (
+        labelled_group(flagged, [one for one in labelled if one.flagged]),
+        labelled_group(population - flagged, [one for one in labelled if not one.flagged]),
+    )
+    return of_groups(*groups, confidence)
+
+
+def labelled_group(members: int, labelled: Sequence[Labelled]) -> LabelledGroup:
+    """The labels of answers with one verdict, as so many plain draws as they are worth.
+
+    The effective number is the squared sum of the weights over the sum of their squares: Kish,
+    Survey Sampling, 1965; used in intervals of shares by Korn and Graubard, Survey Methodology
+    24:193, 1998.
+    """
+    weights = [1 / one.inclusion_probability for one in labelled]
+    total = sum(weights)
+    if not total:
+        return LabelledGroup(members, 0, 0.0, 0.0)
+    effective = total * total / sum(weight * weight for weight in weights)
+    failing = sum(weight for weight, one in zip(weights, labelled, strict=True) if one.fails)
+    return LabelledGroup(members, len(labelled), effective * failing / total, effective)
+
+
+def of_groups(
+    flagged: LabelledGroup, others: LabelledGroup, confidence: float = 0.95
+) -> CorrectedRate:
+    """The rate over both groups, at least one of which has labels.
+
+    The normal interval of PPI++ is too short at few labels and rare failures. Here each group has
+    Jeffreys' interval, and the distances to its ends are added in squares, weighted: the method of
+    variance estimates recovery, Zou, Huang and Zhang, Computational Statistics and Data Analysis
+    53:1080, 2009. That the week itself is a sample counts too.
+    """
+    population = flagged.members + others.members
+    together = (flagged.failing + others.failing) / (flagged.effective + others.effective)
+    shares = [flagged.members / population, others.members / population]
+    rates = [one.rate(together) for one in (flagged, others)]
+    ends = [jeffreys(one.failing, one.effective, confidence) for one in (flagged, others)]
+    rate = sum(share * own for share, own in zip(shares, rates, strict=True))
+    apart = (rates[0] - rates[1]) ** 2 * shares[0] * shares[1] / population
+    of_week = normal_quantile(confidence) ** 2 * apart
+    parts = list(zip(shares, rates, ends, strict=True))
+    below = sqrt(of_week + sum((share * (own - end.low)) ** 2 for share, own, end in parts))
+    above = sqrt(of_week + sum((share * (end.high - own)) ** 2 for share, own, end in parts))
+    within = [share**2 * one.variance for share, one in zip(shares, (flagged, others), strict=True)]
+    return CorrectedRate(
+        rate=rate,
+        interval=Interval(max(0.0, rate - below), min(1.0, rate + above)),
+        labels=flagged.labels + others.labels,
+        population=population,
+        power=min(1.0, max(0.0, rates[0] - rates[1])),
+        variance=apart + sum(within),
+    )
 
 
 def rogan_gladen(
@@ -112,65 +177,3 @@ def rogan_gladen(
     reach = z * sqrt(variance) / strength
     low, high = (min(1.0, max(0.0, middle + shift + side)) for side in (-reach, reach))
     return min(1.0, max(0.0, rate)), Interval(low, high)
-
-
-def _weights(probabilities: Sequence[float], population: int) -> list[float]:
-    """How many members each labelled one stands for: they add up to the population."""
-    raw = [1 / probability for probability in probabilities]
-    scale = population / sum(raw)
-    return [weight * scale for weight in raw]
-
-
-def _power(labelled: Sequence[Labelled], weights: Sequence[float]) -> float:
-    """The PPI++ lambda: the share of the verdict that makes the variance least, in [0, 1]."""
-    influence = [weight * max(0.0, weight - 1) for weight in weights]
-    if sum(influence) == 0:
-        return 0.0
-    fails = [float(item.fails) for item in labelled]
-    flags = [float(item.flagged) for item in labelled]
-    mean_fails, mean_flags = _mean(fails, influence), _mean(flags, influence)
-    spread = _mean([(flag - mean_flags) ** 2 for flag in flags], influence)
-    if spread == 0:
-        return 0.0
-    together = _mean(
-        [(a - mean_fails) * (b - mean_flags) for a, b in zip(fails, flags, strict=True)], influence
-    )
-    return min(1.0, max(0.0, together / spread))
-
-
-def _variance(
-    labelled: Sequence[Labelled],
-    weights: Sequence[float],
-    power: float,
-    rate: float,
-    population: int,
-) -> float:
-    """(Var(y) + E[(1/π − 1)(d − mean d)²]) / N, where d is the label less the verdict used."""
-    typical = population / len(labelled)
-    imagined = [Labelled(flag, fails, 1.0) for flag in (False, True) for fails in (False, True)]
-    items = [*labelled, *imagined]
-    all_weights = [*weights, *[typical] * len(imagined)]
-    scale = population / sum(all_weights)
-    corrections = [item.fails - power * item.flagged for item in items]
-    mean = _mean(corrections, all_weights)
-    sampling = sum(
-        weight * max(0.0, weight * scale - 1) * (value - mean) ** 2
-        for weight, value in zip(all_weights, corrections, strict=True)
-    ) / sum(all_weights)
-    return (rate * (1 - rate) + sampling) / population
-
-
-def _interval(rate: float, variance: float, confidence: float) -> Interval:
-    """Wilson's interval for as many plain draws as would have this variance."""
-    if variance <= 0:
-        return Interval(rate, rate)
-    spread = rate * (1 - rate)
-    if spread / variance < 1:
-        reach = normal_quantile(confidence) * sqrt(variance)
-        return Interval(max(0.0, rate - reach), min(1.0, rate + reach))
-    effective = spread / variance
-    return wilson(rate * effective, effective, confidence)
-
-
-def _mean(values: Sequence[float], weights: Sequence[float]) -> float:
-    return sum(v * w for v, w in zip(values, weights, strict=True)) / sum(weights)

@@ -1,8 +1,13 @@
-"""Counts per hour, application, evaluator and segment, kept in step with the evaluations."""
+"""Counts per hour, application, evaluator and segment, kept in step with the evaluations.
 
-from collections.abc import Iterable, Sequence
+Beside the segments that senders name, the model is one; `@judge` counts by what decided (threshold,
+digest of the weights, calibration) and `@reason` by why there is no score.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, tuple_
@@ -14,6 +19,10 @@ from app.tables import Evaluation, Interaction, Rollup
 BINS = 20
 COUNTED = ("scored", "abstained", "failed")
 KEY = ("project", "bucket_at", "application", "criterion", "source", "segment_key", "segment_value")
+JUDGE, REASON = "@judge", "@reason"
+OWN_COLUMNS = ("application", "model")
+"""Segments of these names are left out: the columns say it."""
+LONGEST_REASON = 240
 KEYS_PER_QUERY = 200
 VALUES = ("n", "failing", "abstained", "failed", "total", "total_squared", "histogram")
 
@@ -91,13 +100,41 @@ def all_scores(session: Session) -> list[Rollup]:
     return list(session.exec(select(Rollup).where(Rollup.segment_key == "")))
 
 
+def hour_of(at: datetime) -> datetime:
+    """The first moment of the hour, in UTC, as the counts are kept."""
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def judge_value(evaluation: Evaluation) -> str:
+    """What decided, as the value of the segment `@judge`."""
+    row = evaluation
+    return json.dumps([row.threshold, row.weights_digest, row.calibration])
+
+
+def reason_value(status: str, explanation: str | None) -> str:
+    """Why there is no score, as the value of the segment `@reason`."""
+    return f"{status} {explanation or ''}"[:LONGEST_REASON]
+
+
 def _keys(contribution: Contribution) -> list[tuple[Any, ...]]:
     interaction, evaluation = contribution.interaction, contribution.evaluation
-    hour = interaction.started_at.replace(minute=0, second=0, microsecond=0)
     source = f"{evaluation.evaluator}@{evaluation.version}"
+    hour = hour_of(interaction.started_at)
     shared = (interaction.project, hour, interaction.application, evaluation.criterion, source)
-    segments = [("", ""), *interaction.segments.items()]
-    return [(*shared, key, value) for key, value in segments]
+    return [(*shared, key, value) for key, value in _segments(interaction, evaluation)]
+
+
+def _segments(interaction: Interaction, evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    yield "", ""
+    if interaction.model:
+        yield "model", interaction.model
+    for key, value in interaction.segments.items():
+        if key not in OWN_COLUMNS and not key.startswith("@"):
+            yield key, value
+    if evaluation.status == "scored":
+        yield JUDGE, judge_value(evaluation)
+    else:
+        yield REASON, reason_value(evaluation.status, evaluation.explanation)
 
 
 def _empty(key: tuple[Any, ...]) -> Rollup:

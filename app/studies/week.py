@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 from sqlmodel import Session, col
 
 from app.criteria import Criteria, Criterion
 from app.database import reading, transaction
+from app.reports.counting import main_evaluators
+from app.reports.failures import failing
+from app.reports.scope import Scope, scope_of
 from app.reports.sections.examples import example_of, objection_of
-from app.reports.tallies import Scope, main_evaluators, scope_of
 from app.reports.weeks import weeks_up_to
 from app.store.studies import load_study, save_study
 from app.studies.clusters import Cluster, find_clusters, match_clusters
@@ -103,6 +105,7 @@ def _clusters(
     same = match_clusters([one.centre for one in found], [one["centre"] for one in old])
     return {
         "failures": len(rows),
+        "is_sample": len(rows) == MOST_FAILURES,
         "was_studied": bool(earlier),
         "items": [
             _item(criterion, cluster, rows, old[match] if match is not None else None)
@@ -130,24 +133,17 @@ def _item(
 def _failures(
     session: Session, scope: Scope, criterion: Criterion, evaluator: str
 ) -> list[tuple[Evaluation, Interaction]]:
-    """The newest verdict of each interaction, where it is a failure; at most two thousand."""
-    newest = (
-        select(func.max(col(Evaluation.id)))
-        .join(Interaction, col(Interaction.id) == col(Evaluation.interaction_id))
-        .where(*scope.holds())
-        .where(col(Evaluation.criterion) == criterion.name)
-        .where(col(Evaluation.evaluator) == evaluator)
-        .group_by(col(Evaluation.interaction_id))
-    )
+    """The failures of a week, the same each time; two thousand drawn by their ids where there are
+    more."""
     rows = session.execute(
         select(Evaluation, Interaction)
         .join(Interaction, col(Interaction.id) == col(Evaluation.interaction_id))
-        .where(col(Evaluation.id).in_(newest))
-        .where(col(Evaluation.status) == "scored", col(Evaluation.passed).is_(False))
-        .order_by(col(Interaction.started_at), col(Interaction.id))
+        .where(*failing(scope, evaluator, criterion))
+        .order_by(col(Interaction.id))
         .limit(MOST_FAILURES)
     )
-    return [(evaluation, interaction) for evaluation, interaction in rows]
+    found = [(evaluation, interaction) for evaluation, interaction in rows]
+    return sorted(found, key=lambda item: (item[1].started_at, item[1].id))
 
 
 def _questions(

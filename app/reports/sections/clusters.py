@@ -30,6 +30,8 @@ def section(material: Material) -> blocks.Section:
     if not content:
         content.append(blocks.text(_advice(material)))
     note_words = NOTE if found else ""
+    if any(study.get("is_sample") for _, study in found):
+        note_words += " Of more than two thousand failures, two thousand are drawn by their ids."
     return blocks.section("clusters", "Topics", heading(material), content, note=note_words)
 
 

@@ -12,7 +12,8 @@ from app.reports.findings import (
     LEAST_N,
     WIDEST_INTERVAL,
 )
-from app.reports.material import Judge, Material
+from app.reports.material import Material
+from app.reports.tallies import Judge
 
 
 def section(material: Material) -> blocks.Section:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from app.reports import blocks
 from app.reports.findings import LEAST_CHANGE_SLICE, LEAST_SLICE_N, Part, Place
 from app.reports.material import Material
-from app.reports.numbers import counted, listed
+from app.reports.numbers import count, counted, listed
 from app.reports.pairs import Pair
 from app.reports.phrases import capital, gap_sentence, lead_places, slice_name
+from app.reports.rows import MOST_SAMPLED
 
 PAIR_COLUMNS = ("Within", "And", "Both", "The rest within", "Difference", "Reading")
 MOST_PAIRS = 8
@@ -91,6 +92,12 @@ def _pair_table(material: Material, pairs: Sequence[Pair]) -> blocks.Block:
     rows = [_pair_row(material, pair) for pair in pairs[: max(MOST_PAIRS, len(standing))]]
     number = counted(len(pairs), "comparison")
     caption = f"Two slices at once, within those that got worse: {number}, corrected together"
+    combined, received = material.tallies.combined, material.received
+    if combined < received and received > MOST_SAMPLED:
+        caption += (
+            f"; from {count(combined)} of {count(received)} answers, drawn by the digest that is "
+            "their id"
+        )
     table = blocks.table(PAIR_COLUMNS, rows, caption=caption)
     return table if standing else blocks.folded(caption, [table])
 

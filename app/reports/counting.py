@@ -1,0 +1,243 @@
+"""The tallies of some weeks: summed from the rollups, and from rows where rollups cannot tell."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select
+from sqlmodel import Session
+
+from app.reports.counted import (
+    Used,
+    Waiting,
+    ranges_of,
+    read_sums,
+    read_used,
+    read_waiting,
+    untold_hours,
+)
+from app.reports.rows import of_hours, of_sample, read_rows
+from app.reports.scope import Scope, scope_of
+from app.reports.tallies import EVERYTHING, Judge, Reason, Slice, Source, Tallies, Tally
+from app.reports.weeks import days_of, week_bounds
+from app.store.rollups import JUDGE, REASON, reason_value
+from app.tables import Interaction
+
+MOST_REASONS = 200
+NO_REASON = "No reason given."
+
+
+class Counted(NamedTuple):
+    """So many outcomes of one week and criterion: for which slices they count, and what they say of
+    who judged or why nobody did."""
+
+    week: int
+    criterion: str
+    evaluator: str
+    version: str
+    tally: Tally
+    parts: Sequence[Slice] = ()
+    judge: tuple[float | None, str | None, str | None] | None = None
+    """Threshold, digest of the weights, calibration."""
+    reason: str | None = None
+    """The status, a blank, and the words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The sums as they grow."""
+
+    weeks: int
+    cells: dict[str, dict[Slice, list[Tally]]] = field(default_factory=lambda: defaultdict(dict))
+    sources: dict[str, list[set[Source]]] = field(default_factory=dict)
+    judges: Counter[Judge] = field(default_factory=Counter)
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, one: Counted) -> None:
+        """Count it where it belongs."""
+        for part in one.parts:
+            series = self.cells[one.criterion].setdefault(part, [Tally()] * self.weeks)
+            series[one.week] = series[one.week] + one.tally
+        is_last = one.week == self.weeks - 1
+        if one.judge is not None and one.tally.scored:
+            found = self.sources.setdefault(one.criterion, [set() for _ in range(self.weeks)])
+            found[one.week].add(Source(one.evaluator, one.version, one.judge[0]))
+            if is_last:
+                threshold, digest, calibration = one.judge
+                who = (one.criterion, one.evaluator, one.version)
+                self.judges[Judge(*who, digest, calibration, threshold, 0)] += one.tally.scored
+        if one.reason is not None and is_last and one.tally.unjudged:
+            self.reasons[one.criterion, one.reason] += one.tally.unjudged
+
+    def tallies(self, weeks: Sequence[str], received: Iterable[int]) -> Tallies:
+        """Everything that was counted."""
+        sources = {name: [frozenset(o) for o in found] for name, found in self.sources.items()}
+        judges = [who._replace(n=n) for who, n in self.judges.items()]
+        return Tallies(
+            tuple(weeks),
+            tuple(received),
+            self.cells,
+            sources,
+            judges=sorted(judges, key=str),
+            reasons=list(self._reasons())[:MOST_REASONS],
+        )
+
+    def _reasons(self) -> Iterator[Reason]:
+        order = sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
+        for (criterion, reason), n in order:
+            status, _, words = reason.partition(" ")
+            yield Reason(criterion, status, words or NO_REASON, n)
+
+
+def count_weeks(
+    session: Session,
+    *,
+    project: str,
+    application: str | None,
+    weeks: Sequence[str],
+    time_zone: str,
+    criteria: Sequence[str],
+) -> tuple[Tallies, dict[str, str]]:
+    """The tallies of these weeks, and per criterion the evaluator that counts: the one that judged
+    most interactions of the last week, else of all weeks."""
+    scope = scope_of(project, application, weeks, time_zone)
+    ends = [week_bounds(week, time_zone)[1] for week in weeks]
+    since = week_bounds(weeks[-1], time_zone)[0]
+    waiting = [one for one in read_waiting(session, scope) if one.criterion in criteria]
+    used = [one for one in read_used(session, scope, since, waiting) if one.criterion in criteria]
+    chosen = commonest(used)
+    mine = [one for one in used if chosen[one.criterion] == one.evaluator]
+    waiting = [one for one in waiting if chosen[one.criterion] == one.evaluator]
+    untold = untold_hours(session, scope, ends, mine, waiting)
+    count = Count(len(weeks))
+    for row in read_sums(session, scope, ends, chosen, mine, untold):
+        for one in _of_rollup(row):
+            count.add(one)
+    for one in _of_waiting([one for one in waiting if one.hour_at not in untold], ends):
+        count.add(one)
+    if untold:
+        within = [of_hours(list(ranges_of(untold)))]
+        for row in read_rows(session, scope, ends, chosen, within):
+            count.add(of_row(row))
+    return count.tallies(weeks, _all_received(session, scope, weeks, count)), chosen
+
+
+def main_evaluators(
+    session: Session, scope: Scope, *, since: datetime, criteria: Sequence[str]
+) -> dict[str, str]:
+    """Per criterion the evaluator that judged most interactions since then, else in the scope."""
+    used = read_used(session, scope, since, read_waiting(session, scope))
+    return commonest([one for one in used if one.criterion in criteria])
+
+
+def commonest(used: Sequence[Used]) -> dict[str, str]:
+    """Per criterion the evaluator with most evaluations lately, else ever."""
+    sums: dict[tuple[str, str], list[int]] = {}
+    for one in used:
+        recent, ever = sums.get((one.criterion, one.evaluator), (0, 0))
+        sums[one.criterion, one.evaluator] = [recent + one.recent, ever + one.ever]
+    best: dict[str, tuple[int, int, str]] = {}
+    for (criterion, evaluator), (recent, ever) in sums.items():
+        best[criterion] = max(best.get(criterion, (-1, -1, "")), (recent, ever, evaluator))
+    return {criterion: evaluator for criterion, (_, _, evaluator) in best.items()}
+
+
+def count_days(session: Session, scope: Scope, week: str) -> tuple[tuple[date, int], ...]:
+    """How many interactions each day of a week received."""
+    return tuple(
+        (day, _received(session, scope, from_at, to_at))
+        for day, from_at, to_at in days_of(week, scope.time_zone)
+    )
+
+
+def with_combinations(
+    session: Session, scope: Scope, tallies: Tallies, evaluators: Mapping[str, str]
+) -> Tallies:
+    """The tallies with the combinations of segments of the last week, from a sample of it where it
+    received more than twenty thousand interactions."""
+    found: dict[str, dict[frozenset[Slice], Tally]] = defaultdict(dict)
+    sample = of_sample(tallies.received[-1])
+    for row in read_rows(session, scope, [scope.to_at], evaluators, sample):
+        one = of_row(row)
+        known, whole = found[one.criterion], frozenset(one.parts)
+        known[whole] = known.get(whole, Tally()) + one.tally
+    answers = [sum(tally.judged for tally in known.values()) for known in found.values()]
+    return replace(tallies, combinations=found, combined=max(answers, default=0))
+
+
+def of_row(row: Any) -> Counted:
+    """What a group of rows counts for."""
+    tally = _tally(row.status, row.passed, row.interactions)
+    is_open = bool(tally.pending or tally.skipped)
+    return Counted(
+        *(row.week, row.criterion, row.evaluator, row.version, tally),
+        parts=[EVERYTHING] if is_open else list(_slices(row)),
+        judge=(row.threshold, row.weights_digest, row.calibration),
+        reason=reason_value(row.status, row.reason),
+    )
+
+
+def _of_rollup(row: Any) -> Iterator[Counted]:
+    key, value = row.segment_key, row.segment_value
+    tally = Tally(int(row.failing), int(row.n), int(row.abstained), int(row.failed))
+    evaluator, _, version = row.source.partition("@")
+    own = (row.week, row.criterion, evaluator, version, tally)
+    if key == JUDGE:
+        threshold, digest, calibration = json.loads(value)
+        yield Counted(*own, judge=(threshold, digest, calibration))
+    elif key == REASON:
+        yield Counted(*own, reason=value)
+    elif tally.judged:
+        first = [EVERYTHING, *_named("application", row.application)]
+        yield Counted(*own, parts=first if key == "" else list(_named(key, value)))
+
+
+def _of_waiting(waiting: Sequence[Waiting], ends: Sequence[datetime]) -> Iterator[Counted]:
+    for one in waiting:
+        week = next(number for number, end in enumerate(ends) if one.hour_at < end)
+        own = (week, one.criterion, one.evaluator, one.version)
+        yield Counted(*own, _tally(one.status, None, one.n), parts=[EVERYTHING])
+
+
+def _all_received(
+    session: Session, scope: Scope, weeks: Sequence[str], count: Count
+) -> Iterator[int]:
+    """Per week what was received; at least what was judged, which stays when rows are pruned."""
+    for number, week in enumerate(weeks):
+        judged = [parts[EVERYTHING][number].judged for parts in count.cells.values()]
+        received = _received(session, scope, *week_bounds(week, scope.time_zone))
+        yield max([received, *judged])
+
+
+def _received(session: Session, scope: Scope, from_at: datetime, to_at: datetime) -> int:
+    part = replace(scope, from_at=from_at, to_at=to_at)
+    statement = select(func.count()).select_from(Interaction).where(*part.holds())
+    found: int = session.execute(statement).scalar_one()
+    return found
+
+
+def _tally(status: str, passed: bool | None, interactions: int) -> Tally:
+    if status == "scored":
+        return Tally(scored=interactions, failing=0 if passed else interactions)
+    if status in ("pending", "running"):
+        return Tally(pending=interactions)
+    if status == "abstained":
+        return Tally(abstained=interactions)
+    return Tally(failed=interactions) if status == "failed" else Tally(skipped=interactions)
+
+
+def _slices(row: Any) -> Iterator[Slice]:
+    yield EVERYTHING
+    yield from _named("application", row.application)
+    yield from _named("model", row.model)
+    for key, value in json.loads(row.segments).items():
+        if key not in ("application", "model") and not key.startswith("@"):
+            yield from _named(key, value)
+
+
+def _named(key: str, value: str | None) -> Iterator[Slice]:
+    if value:
+        yield Slice(key, str(value))

@@ -1,0 +1,136 @@
+"""Report numbers from rollups equal those counted from the rows themselves."""
+
+import random
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, delete, update
+from sqlmodel import Session, col, select
+
+from app.database import reading, transaction
+from app.reports.counting import Count, count_weeks, main_evaluators, of_row, with_combinations
+from app.reports.rows import MOST_SAMPLED, of_sample, read_rows
+from app.reports.scope import scope_of
+from app.reports.tallies import Tallies
+from app.reports.weeks import week_bounds
+from app.store.rollups import Contribution, roll_up
+from app.tables import Evaluation, Interaction
+from tests.report_world import RATES, Plan, write_weeks
+
+WEEKS = ["2026-W45", "2026-W46", "2026-W47"]
+NEW_VERSION_EVERY = 3
+
+
+@pytest.fixture
+def weeks(engine: Engine) -> Engine:
+    """Three weeks with models, abstentions, open work, and a version that came in between."""
+    plans = {
+        WEEKS[0]: Plan(n=40, words={"model": "small"}),
+        WEEKS[1]: Plan(n=40, abstains=lambda name, _: name == "bias", release="2.0"),
+        WEEKS[2]: Plan(n=60, words={"model": "large", "response": "Another answer."}),
+    }
+    with transaction(engine) as session:
+        written = write_weeks(session, plans, zone="Asia/Kolkata")
+        _judge_again(session, written)
+        # On either side of a week's end in India, within one hour of UTC.
+        for zone in ("Asia/Yangon", "Asia/Kathmandu"):
+            write_weeks(session, {WEEKS[1]: Plan(n=1)}, zone=zone, seed=len(zone))
+        late = (col(Evaluation.criterion) == "toxicity") & (col(Evaluation.version) == "2")
+        session.execute(update(Evaluation).where(late).values(status="pending", score=None))
+    return engine
+
+
+def _judge_again(session: Session, written: list[Interaction]) -> None:
+    rng = random.Random(3)
+    for one in written[::NEW_VERSION_EVERY]:
+        rows = session.exec(select(Evaluation).where(Evaluation.interaction_id == one.id)).all()
+        for row in rows:
+            again = Evaluation(**row.model_dump(exclude={"id"}))
+            again.version, again.status, again.passed = "2", "scored", rng.random() < 0.5
+            again.threshold, again.score, again.explanation = 0.4, rng.random(), None
+            session.add(again)
+            if row.criterion != "toxicity":
+                roll_up(session, [Contribution(one, again)])
+
+
+def from_rows(session: Session, zone: str, application: str | None) -> Tallies:
+    scope = scope_of("default", application, WEEKS, zone)
+    ends = [week_bounds(week, zone)[1] for week in WEEKS]
+    since = week_bounds(WEEKS[-1], zone)[0]
+    chosen = main_evaluators(session, scope, since=since, criteria=list(RATES))
+    count = Count(len(WEEKS))
+    for row in read_rows(session, scope, ends, chosen):
+        count.add(of_row(row))
+    return count.tallies(WEEKS, [0] * len(WEEKS))
+
+
+def from_rollups(session: Session, zone: str, application: str | None) -> Tallies:
+    tallies, _ = count_weeks(
+        session,
+        project="default",
+        application=application,
+        weeks=WEEKS,
+        time_zone=zone,
+        criteria=list(RATES),
+    )
+    return tallies
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York"])
+@pytest.mark.parametrize("application", [None, "shop"])
+def test_tallies_from_rollups_equal_those_from_rows(
+    weeks: Engine, zone: str, application: str | None
+) -> None:
+    with reading(weeks) as session:
+        rows = from_rows(session, zone, application)
+        found = from_rollups(session, zone, application)
+    assert rows.by_criterion["groundedness"]
+    assert found.by_criterion == rows.by_criterion
+    assert found.sources == rows.sources
+    assert found.judges == rows.judges
+    assert found.reasons == rows.reasons
+
+
+def test_a_version_that_has_not_judged_yet_leaves_an_interaction_waiting(weeks: Engine) -> None:
+    with reading(weeks) as session:
+        found = from_rollups(session, "Asia/Kolkata", None)
+    waiting = sum(tally.pending for tally in found.of("toxicity"))
+    assert waiting == len(range(0, 140, NEW_VERSION_EVERY))
+    assert sum(tally.scored for tally in found.of("toxicity")) == 142 - waiting
+
+
+def test_what_was_received_stays_at_least_what_was_judged_when_rows_are_pruned(
+    weeks: Engine,
+) -> None:
+    early = select(Interaction.id).where(
+        col(Interaction.started_at) < week_bounds(WEEKS[1], "UTC")[0]
+    )
+    with transaction(weeks) as session:
+        ids = list(session.exec(early))
+        session.execute(delete(Evaluation).where(col(Evaluation.interaction_id).in_(ids)))
+        session.execute(delete(Interaction).where(col(Interaction.id).in_(ids)))
+        after = from_rollups(session, "UTC", None)
+    assert ids
+    assert after.received[0] >= after.of("bias")[0].judged > 0
+
+
+def test_a_small_week_is_combined_whole_and_a_large_one_by_a_bound_on_the_digest(
+    weeks: Engine,
+) -> None:
+    assert of_sample(MOST_SAMPLED) == []
+    assert "4000" in str(of_sample(4 * MOST_SAMPLED)[0].compile(compile_kwargs=LITERAL))
+    with reading(weeks) as session:
+        tallies, chosen = count_weeks(
+            session,
+            project="default",
+            application=None,
+            weeks=WEEKS,
+            time_zone="UTC",
+            criteria=list(RATES),
+        )
+        scope = scope_of("default", None, WEEKS[-1:], "UTC")
+        whole = with_combinations(session, scope, tallies, chosen)
+    assert whole.combined == tallies.of("groundedness")[-1].judged
+
+
+LITERAL: dict[str, Any] = {"literal_binds": True}
