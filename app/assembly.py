@@ -24,6 +24,8 @@ from app.store.spans import due_traces, mark_assembled, still_there
 from app.tables import Interaction, Trace
 from evaluators.protocol import EvaluatorSpec
 
+FAILED = "failed"
+"""Stands for the version of the extraction where it raised an error."""
 TRACES_PER_ROUND = 20
 """So few that SQLite's write lock is free again long before a receiver gives up waiting."""
 
@@ -52,7 +54,7 @@ def find_due(engine: Engine, settings: Settings, *, now: datetime) -> list[Trace
 def set_aside(engine: Engine, trace: Trace) -> None:
     """Let a trace that cannot be assembled wait no more; `doctor --reextract` tries it again."""
     with transaction(engine) as session:
-        mark_assembled(session, [trace])
+        mark_assembled(session, [trace], extractor=FAILED)
 
 
 def assemble(

@@ -122,3 +122,19 @@ def test_feedback_that_comes_before_its_trace_is_shown_with_the_interaction(
     assert [(one["name"], one["label"], one["source"]) for one in shown["feedback"]] == [
         ("thumb", "false", "user")
     ]
+
+
+def test_an_evaluation_of_trulens_is_about_the_spans_that_it_links_to() -> None:
+    attributes = {
+        "ai.observability.span_type": "eval_root",
+        "ai.observability.eval_root.metric_name": "Groundedness",
+        "ai.observability.eval_root.score": 0.75,
+        "ai.observability.eval_root.explanation": "One claim has no support.",
+    }
+    judged = [{"trace_id": TRACE, "span_id": one} for one in (SPAN, "ee" * 8)]
+    for links, span_id in ((judged[:1], SPAN), (judged, None)):
+        span = a_span(trace_id="9" * 32, attributes=attributes, links=links)
+        (row,) = reactions_in([span], [])
+        assert (row.trace_id, row.span_id) == (TRACE, span_id)
+        assert (row.name, row.value, row.source) == ("Groundedness", 0.75, "other")
+        assert row.comment == "One claim has no support."

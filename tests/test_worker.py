@@ -13,6 +13,7 @@ from app.database import reading, transaction
 from app.judge import Outcome
 from app.settings import Settings
 from app.store.evaluations import Claim, claim, coverage, record
+from app.store.extractions import empty_traces
 from app.store.workers import beat, evaluator_troubles
 from app.tables import Evaluation, Heartbeat, Interaction, SpanChunk
 from app.worker import run_worker, work_once
@@ -172,6 +173,9 @@ def test_a_trace_that_cannot_be_read_keeps_no_other_back(
     assert work_once(engine, TOXICITY, criteria, settings, now=lambda: WEDNESDAY).idle
     with reading(engine) as session:
         found = set(session.exec(select(Interaction.trace_id)))
+        assert [one.trace_id for one in empty_traces(session, "default", limit=9)] == [
+            spans[1].trace_id
+        ]
     assert found == {spans[0].trace_id, spans[2].trace_id}
 
 

@@ -3,7 +3,7 @@
 It says what somebody else thinks of an answer, so it becomes user feedback, never an evaluation or
 an annotation of ours. `gen_ai.evaluation.result` comes as a log record or a span event of the span
 it judges; OpenInference writes `annotations.N.` on that span, or on a carrier span that links to
-it; Logfire adds a child span.
+it; Logfire adds a child span; TruLens' `eval_root` spans link to the spans whose words they judged.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +18,7 @@ from app.tables import Feedback
 
 RESULT = "gen_ai.evaluation.result"
 EVALUATION = "gen_ai.evaluation."
+EVAL_ROOT = "ai.observability.eval_root."
 MAX_PER_SPAN = 100
 LISTS = (("annotations", "annotation."), ("evaluations", "evaluation."))
 SOURCES = {"HUMAN": "human", "LLM": "llm", "CODE": "code"}
@@ -65,6 +66,8 @@ def _of_span(span: Span) -> Iterator[Reaction]:
     yield from _annotations(span)
     if span.attributes.get("logfire.span_type") == "annotation":
         yield from _logfire(span)
+    if span.attributes.get("ai.observability.span_type") == "eval_root":
+        yield _trulens(span)
 
 
 def _result(fields: Mapping[str, Any], place: tuple[str, str, str]) -> Reaction:
@@ -117,6 +120,20 @@ def _logfire(span: Span) -> Iterator[Reaction]:
             comment=span.attributes.get("logfire.feedback.comment"),
             source="human",
         )
+
+
+def _trulens(span: Span) -> Reaction:
+    links = span.links or [{"trace_id": span.trace_id, "span_id": None}]
+    return Reaction(
+        span.project,
+        links[0]["trace_id"],
+        links[0]["span_id"] if len(links) == 1 else None,
+        name=span.attributes.get(f"{EVAL_ROOT}metric_name"),
+        value=span.attributes.get(f"{EVAL_ROOT}score"),
+        label=None,
+        comment=span.attributes.get(f"{EVAL_ROOT}explanation"),
+        source="other",
+    )
 
 
 def _row(one: Reaction) -> Feedback:

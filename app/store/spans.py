@@ -206,14 +206,14 @@ def still_there(session: Session, traces: Sequence[Trace]) -> set[tuple[str, str
     return {(project, trace_id) for project, trace_id in session.exec(held)}
 
 
-def mark_assembled(session: Session, traces: Sequence[Trace]) -> None:
-    """These traces wait no more, unless a span came meanwhile."""
+def mark_assembled(session: Session, traces: Sequence[Trace], **also: object) -> None:
+    """These traces wait no more, unless a span came meanwhile; `also` names columns to set."""
     for trace in traces:
         same = (Trace.project == trace.project, Trace.trace_id == trace.trace_id)
         seen = Trace.last_seen_at == trace.last_seen_at
         statement = update(Trace).where(*same, seen)  # type: ignore[arg-type]
         session.execute(
-            statement.values(pending_since_at=None),
+            statement.values(pending_since_at=None, **also),
             execution_options={"synchronize_session": False},
         )
 
