@@ -10,6 +10,7 @@ from app.database import reading, transaction
 from app.ingest.assemble import TraceReading
 from app.ingest.dialects import EXTRACTOR
 from app.ingest.doctor import unmapped_in
+from app.ingest.pieces import EVALUATOR
 from app.ingest.reactions import reactions_in
 from app.ingest.stored import telemetry_of
 from app.settings import Settings
@@ -83,8 +84,22 @@ def assemble(
         for trace, read in read_ones:
             _replace(session, trace, read.interactions(now), specs, now)
             add_feedback(session, reactions_in(read.tree.spans.values(), read.logs), now=now)
-        record_extractions(session, [_extraction(*pair) for pair in read_ones])
+        told = [pair for pair in read_ones if not is_feedback_only(pair[1])]
+        record_extractions(session, [_extraction(*pair) for pair in told])
         mark_assembled(session, [trace for trace, _ in read_ones])
+
+
+def is_feedback_only(read: TraceReading) -> bool:
+    """Whether the trace only says what somebody thinks of another trace's answer.
+
+    Such a trace is no sign of a client that forgets to send its words.
+    """
+    tops = [read.tree.spans[one] for one in read.tree.tops]
+    evaluators = [read.found[one].value("kind") == EVALUATOR for one in read.tree.tops]
+    return bool(tops) and all(
+        is_evaluator or (not read.chosen and reactions_in([top], []))
+        for top, is_evaluator in zip(tops, evaluators, strict=True)
+    )
 
 
 def _extraction(trace: Trace, read: TraceReading) -> Extraction:

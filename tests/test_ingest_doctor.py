@@ -200,3 +200,23 @@ def test_wrong_clocks_are_told() -> None:
         "1 of 4 spans have no start; th",
     ]
     assert not any("of 1 spans" in one for one in diagnosis(spans[-1]).sentences)
+
+
+def test_a_trace_of_feedback_alone_is_no_trace_without_words(
+    engine: Engine, settings: Settings
+) -> None:
+    evaluation = {
+        "ai.observability.span_type": "eval_root",
+        "ai.observability.eval_root.metric_name": "Groundedness",
+        "ai.observability.eval_root.score": 0.5,
+    }
+    carrier = {"annotations.0.annotation.name": "thumb", "annotations.0.annotation.score": 1.0}
+    with transaction(engine) as session:
+        for number, attributes in enumerate((evaluation, carrier, STRANGE), start=1):
+            spans = [a_span(trace_id=f"{number:032x}", attributes=attributes)]
+            put_spans(session, spans, now=WEDNESDAY)
+    assemble_due(engine, [], settings, now=LATER)
+    with reading(engine) as session:
+        (told,) = recent_tallies(session, "default", now=LATER)
+        assert (told.traces, told.empty_traces) == (1, 1)
+        assert due_traces(session, now=LATER, quiet_seconds=0, max_age_seconds=0, limit=9) == []
