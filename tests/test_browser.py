@@ -1,6 +1,7 @@
 """The pages in a real browser: keyboard only, no fault that axe finds, no request to elsewhere."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -10,11 +11,14 @@ from sqlmodel import select
 from app.criteria import Criteria
 from app.database import transaction
 from app.settings import Settings
+from app.store.interactions import InteractionFilter
+from app.store.reviews import Plan, create_queue
 from app.tables import Evaluation
 from tests.browsers import (
     ANSWER,
     QUESTIONS,
     Desk,
+    an_item,
     check,
     labels,
     pages_of,
@@ -24,6 +28,7 @@ from tests.browsers import (
     wait_for_desk,
     window,
 )
+from tests.builders import save, score_all
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -384,3 +389,42 @@ LOOKS = """() => ["supported", "unsupported", "contradicted"].map((kind) => {
     lines: `${line.textDecorationLine} ${line.textDecorationStyle} ${line.boxShadow !== "none"}`,
   };
 })"""
+
+
+def test_thirty_items_are_labelled_with_five_key_presses_each_and_no_mouse(
+    browser: Browser, desk: Desk, engine: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    now = datetime.now(UTC)
+    rows = [an_item(number, now) for number in range(4, 30)]
+    save(engine, rows, now=now)
+    score_all(engine, criteria, settings, now=now)
+    asked = ["groundedness", "answer_relevance", "toxicity", "bias"]
+    with transaction(engine) as session:
+        create_queue(
+            session,
+            project="default",
+            name="thirty",
+            filters=InteractionFilter(),
+            plan=Plan(size=30, seed=1, reveal="never"),
+            criteria=criteria,
+            criterion_names=asked,
+            created_by="lea",
+            now=now,
+        )
+    with window(browser) as context:
+        page = desk.watch(context.new_page())
+        sign_in(page, desk)
+        page.goto(f"{desk.address}/review/2")
+        page.evaluate("window.loaded = 'once'")
+        for number in range(30):
+            wait_for_desk(page, "blind")
+            if number == 29:
+                assert page.evaluate("window.loaded") == "once", "no page is loaded between items"
+                page.evaluate("document.querySelector('link').dataset.release = 'older'")
+            for key in (*"1111", "Enter"):
+                page.keyboard.press(key)
+            page.wait_for_selector(f"text=/^{number + 1} of 30|all 30 items are labelled/")
+        assert page.evaluate("window.loaded") is None, "a new release's page is loaded"
+    stored = labels(engine)
+    assert len(stored) == len({(row.interaction_id, row.criterion) for row in stored}) == 30 * 4
+    assert not desk.faults

@@ -64,10 +64,12 @@ function tick() {
   last = now;
 }
 
-/** Put the page that the server sent in the place of this one; without one, load it. */
+const sources = (where) => all("script, link", where).map((tag) => tag.outerHTML).join();
+
+/** Put the page that the server sent in the place of this one; load it where it came without, or with another script. */
 function turnTo({ next, page }) {
-  if (!page) return location.assign(next);
-  const fresh = new DOMParser().parseFromString(page, "text/html");
+  const fresh = page && new DOMParser().parseFromString(page, "text/html");
+  if (!page || sources(fresh) !== sources()) return location.assign(next);
   clearInterval(beat);
   document.onkeydown = onpagehide = channel.onmessage = null;
   one("main").replaceWith(one("main", fresh));
