@@ -12,12 +12,15 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from tests.faults.processes import PATIENCE_SECONDS, ROOT, free_port, wait_for
 
@@ -165,10 +168,20 @@ def live_server() -> Iterator[tuple[str, str]]:
             )
             found = re.search(r"ts_\S+", made)
             assert found is not None, made
+            wait_for_worker(f"http://127.0.0.1:{port}")
             yield f"http://127.0.0.1:{port}", found.group()
         finally:
             process.terminate()
             process.wait(PATIENCE_SECONDS)
+
+
+def wait_for_worker(endpoint: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if httpx.get(f"{endpoint}/readyz", timeout=30).json()["checks"]["worker"] == "ok":
+            return
+        time.sleep(0.5)
+    raise RuntimeError("the worker did not start")
 
 
 def install(place: Path, name: str, one: Environment, *, upgrade: bool) -> str:

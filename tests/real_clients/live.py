@@ -17,7 +17,7 @@ from typing import Any
 from capture import KEY, send
 from fake_openai import fake_openai
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 # These have a setting of their own for the key, which must do without the general one.
 OWN_SETTING = ("langfuse", "langfuse3", "langsmith", "traceloop")
 
