@@ -38,6 +38,7 @@ class JudgeHost:
     ) -> None:
         self._load, self._answer_seconds, self._start_seconds = load, answer_seconds, start_seconds
         self._child: Child | None = None
+        self._start_again_at = 0.0
         self.faults: Mapping[str, Fault] = {}
         """For each evaluator that cannot be loaded, by its name, why."""
 
@@ -51,9 +52,11 @@ class JudgeHost:
         try:
             if self._child is None:
                 self.start()
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError):
             self.end()
-            raise NotAsked(f"the evaluators could not be started: {error!r}") from None
+            self._start_again_at = time.monotonic() + GRACE_SECONDS
+            logger.error("the process of the evaluators could not be started")
+            raise NotAsked from None
         assert self._child is not None
         try:
             self._child.pipe.send((name, list(samples)))
@@ -66,6 +69,15 @@ class JudgeHost:
         if isinstance(answer, Fault) and is_device_fault(answer):
             self.end()
         return answer
+
+    def trouble_of(self, name: str) -> str | None:
+        """Why the evaluator of that name cannot be asked now, in a sentence, or None."""
+        fault = self.faults.get(name)
+        if fault is not None:
+            return f"It cannot be loaded: {fault.words}"
+        if time.monotonic() < self._start_again_at:
+            return "The process of the evaluators could not be started; that is tried again soon."
+        return None
 
     def end(self) -> int | None:
         """End the process, if there is one; its exit code, if it had ended by itself."""
@@ -103,12 +115,9 @@ class Isolated:
     @property
     def trouble(self) -> str | None:
         """Why it takes no work now, in a sentence, or None."""
-        fault = self._host.faults.get(self.spec.name)
-        if fault is not None:
-            return f"It cannot be loaded: {fault.words}"
         if self._clock() < self._rests_until:
             return f"It did not answer, {LOST_IN_A_ROW} times in a row; it is asked again later."
-        return None
+        return self._host.trouble_of(self.spec.name)
 
 
 def isolate(evaluators: Sequence[Evaluator], host: JudgeHost) -> list[Isolated]:

@@ -62,3 +62,8 @@ def limited_evaluators(limit_bytes: int) -> Sequence[Evaluator]:
     """One of them, in a process that may hold only so many bytes."""
     resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
     return [Moody()]
+
+
+def dead_on_arrival() -> Sequence[Evaluator]:
+    """A process that ends before it has any."""
+    os._exit(3)

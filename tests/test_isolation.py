@@ -16,7 +16,7 @@ from app.tables import Evaluation
 from app.worker import troubles_of, work_once
 from evaluators.protocol import Sample
 from tests.builders import WEDNESDAY, save, some_interactions
-from tests.moody import Moody, moody_evaluators
+from tests.moody import Moody, dead_on_arrival, moody_evaluators
 
 
 class Clock:
@@ -98,3 +98,17 @@ def test_an_evaluator_that_cannot_be_loaded_leaves_the_others_at_work(
         found = {row.evaluator: row.status for row in session.exec(select(Evaluation))}
     assert found == {"moody": "scored", "other": "pending"}
     host.end()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_evaluators_that_cannot_be_started_again_wait_and_say_so(
+    engine: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    host = JudgeHost(dead_on_arrival, answer_seconds=30)
+    moody = Isolated(Moody().spec, host)
+    save(engine, some_interactions(2), evaluators=[moody])
+    work_once(engine, [moody], criteria, settings, now=lambda: WEDNESDAY)
+    assert "could not be started" in troubles_of([moody])["moody@1"]
+    assert work_once(engine, [moody], criteria, settings, now=lambda: WEDNESDAY).idle
+    with reading(engine) as session:
+        assert {row.status for row in session.exec(select(Evaluation))} == {"pending"}
