@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
+import zstandard
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from sqlalchemy import Engine, create_engine
 from sqlmodel import Session, func, select
 from starlette.testclient import TestClient
@@ -16,7 +20,7 @@ from starlette.testclient import TestClient
 import app.database
 from app.criteria import Criteria
 from app.settings import Settings
-from app.tables import SpanEntry
+from app.tables import SpanEntry, Trace
 from tests.clients import BODIES, JSON, PROTOBUF, TRACE_ID, a_key, an_app, otlp_json, otlp_protobuf
 
 SIGNALS = ("traces", "logs", "metrics")
@@ -255,3 +259,28 @@ def test_an_unexpected_fault_is_503_so_that_senders_keep_the_batch(
     answer = client.post("/v1/traces", content=otlp_json(), headers={"Content-Type": JSON})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "NoneType" not in answer.text
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_batch_as_a_collector_sends_it_is_stored_whole(
+    client: TestClient, engine: Engine, coding: str
+) -> None:
+    request = ExportTraceServiceRequest()
+    for number in range(1, 8_193):
+        if number % 1_024 == 1:
+            around = request.resource_spans.add()
+            name = f"application {number // 1_024}"
+            around.resource.attributes.add(key="service.name").value.string_value = name
+            spans = around.scope_spans.add().spans
+        spans.add(trace_id=(number // 10 + 1).to_bytes(16), span_id=number.to_bytes(8))
+    pack = {"gzip": gzip.compress, "zstd": zstandard.compress}[coding]
+    headers = {"Content-Type": PROTOBUF, "Content-Encoding": coding}
+    body = pack(request.SerializeToString())
+    for _ in range(2):
+        answer = client.post("/v1/traces", content=body, headers=headers)
+        assert (answer.status_code, answer.content) == (200, b"")
+    assert spans_in(engine) == 8_192
+    with Session(engine) as session:
+        applications = set(session.exec(select(Trace.application)))
+    assert applications == {f"application {number}" for number in range(8)}

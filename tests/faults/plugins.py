@@ -189,7 +189,8 @@ def wrong_weights(world: World) -> Found:
             load = partial(hub_and_moody, models)
             rows, troubles, _ = judge(url, load, ["In 5 days."], seconds=60)
             got = {row.evaluator: row.status for _, row in rows}
-            found.figures[state] = troubles.get("detoxify@1")
+            told = troubles.get("detoxify@1", "").replace(f"{world.folder}/", "")
+            found.figures[state] = told
             found.check(got == {"detoxify": "pending", "moody": "scored"}, f"{state}: it waits")
             hint = "touchstone fetch" if content is None else "sha256"
             found.check(hint in str(found.figures[state]), f"{state}: it says {hint}")
