@@ -76,14 +76,14 @@ def parallel_labels(world: World) -> Found:
         def review(reviewer: int) -> None:
             for number, one in enumerate(ids):
                 key = f"{reviewer}-{number}"
-                for _ in range(200):
+                for _ in range(2_000):
                     status = label(client, one, f"reviewer {reviewer}", key, LABELS[number % 2])
                     statuses[status] += 1
                     if status == 200:
                         acked.add(key)
                     if status not in (0, 503):
                         break
-                    threading.Event().wait(0.1)
+                    threading.Event().wait(0.3)
 
         with ThreadPoolExecutor(50) as pool:
             work = [pool.submit(review, reviewer) for reviewer in range(50)]
