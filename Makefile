@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo serve test bench bench-quality bench-findings bench-statistics faults clients screenshots check format lock
+.PHONY: help setup demo serve test bench bench-quality bench-findings bench-statistics bench-reports faults clients screenshots check format lock
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,10 @@ bench-statistics: $(READY) ## Count how often the corrected rate's interval hold
 	$(BIN)/python -m benchmarks.corrected_rates $(WEEKS)
 
 faults: $(READY) ## Break things on purpose, in about an hour; writes benchmarks/faults.md
+bench-reports: $(READY) ## Measure reports over a million interactions; writes benchmarks/reports.md
+	$(BIN)/python -m benchmarks.reports $(DATABASES)
+
+faults: $(READY) ## Break things on purpose, in about half an hour; writes benchmarks/faults.md
 	$(BIN)/python -m tests.faults
 
 clients: $(READY) ## Install real clients into FOLDER and let them talk to a live server; writes benchmarks/clients.md

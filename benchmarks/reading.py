@@ -40,7 +40,7 @@ def reading_section(*, quick: bool) -> Section:
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
             database = Path(folder) / f"{size}.db"
-            section.notes.append(_grow(database, size))
+            section.notes.append(grow(database, size))
             with serving(database, "--no-worker") as server:
                 for name, path in _paths(server).items():
                     medians.setdefault(name, []).append(_measured(server, path))
@@ -98,7 +98,7 @@ def _paths(server: Server) -> dict[str, str]:
     }
 
 
-def _grow(database: Path, size: int) -> str:
+def grow(database: Path, size: int) -> str:
     """A database of that many judged interactions: a thousand, copied into later hours."""
     started = time.perf_counter()
     _seed(database)

@@ -5,21 +5,28 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from markupsafe import Markup
+from sqlmodel import Session
 
 from app.access import Caller, require
 from app.criteria import Criterion
 from app.database import reading
-from app.reports.charts import Point, line_chart
+from app.reports.charts import Limits, Point, line_chart
+from app.reports.courses import Course, Share, follow
 from app.reports.trends import BUCKETS, trend_points
-from app.requests import refuse_nul, settings_of
+from app.requests import instant_of, refuse_nul, settings_of
 from app.store.interactions import applications
+from app.store.rollups import newest_hour
 from feedback_ui.filters import pair_of
 from feedback_ui.pages import criteria_of, page, percent
 
 MOST_POINTS = {"hour": 48, "day": 42, "week": 26}
 STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
+
+TONES = {1: "concern", -1: "good", 0: ""}
+LOCKED_POINTS = 12
+"""Limits that were learnt from fewer points are on trial."""
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
 
@@ -37,6 +44,19 @@ class Chart:
     points: list[dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the address asks to see."""
+
+    application: str | None
+    key: str
+    value: str
+    bucket: str
+    from_at: datetime | None
+    to_at: datetime | None
+    time_zone: str
+
+
 @router.get("/trends")
 def trends(
     request: Request,
@@ -45,24 +65,22 @@ def trends(
     application: str = "",
     segment: str = "",
     bucket: str = "week",
+    from_: Annotated[str, Query(alias="from")] = "",
+    to: str = "",
 ) -> Response:
-    """A chart per criterion, of everything or of one application or segment."""
+    """A control chart per criterion, of everything or of one application or segment."""
     criteria = criteria_of(request)
     chosen = [criteria.get(criterion)] if criterion else list(criteria)
     key, value = pair_of(segment) if segment.strip() else ("", "")
-    charts = []
+    zone = settings_of(request).time_zone
+    last_day = instant_of(to, zone, name="the last day")
+    end = last_day + timedelta(days=1) if last_day is not None else None
+    start = instant_of(from_, zone, name="the first day")
+    view = View(application or None, key, value, bucket, start, end, zone)
     with reading(request.app.state.engine) as session:
-        for one in chosen:
-            points = trend_points(
-                session,
-                project=caller.project,
-                criterion=one.name,
-                bucket=bucket,
-                application=application or None,
-                by=key,
-                time_zone=settings_of(request).time_zone,
-            )
-            charts.append(_chart(one, [p for p in points if p["segment"] == value], bucket))
+        charts = [
+            _chart(one, _points(session, caller.project, one, view), bucket) for one in chosen
+        ]
         known = applications(session, caller.project)
     return page(
         request,
@@ -76,6 +94,33 @@ def trends(
         segment=segment,
         bucket=bucket,
         buckets=BUCKETS,
+        from_day=from_,
+        to_day=to,
+    )
+
+
+def _points(
+    session: Session, project: str, criterion: Criterion, view: View
+) -> list[dict[str, Any]]:
+    """The points of the range, or of as many buckets as are shown, up to the newest."""
+    start = view.from_at
+    if start is None and view.bucket in STEPS:
+        newest = view.to_at or newest_hour(
+            session, project, criterion.name, application=view.application, by=view.key
+        )
+        reach = (MOST_POINTS[view.bucket] + 1) * STEPS[view.bucket]
+        start = newest - reach if newest is not None else None
+    return trend_points(
+        session,
+        project=project,
+        criterion=criterion.name,
+        bucket=view.bucket,
+        from_at=start,
+        to_at=view.to_at,
+        application=view.application,
+        by=view.key,
+        value=view.value,
+        time_zone=view.time_zone,
     )
 
 
@@ -87,19 +132,46 @@ def _chart(criterion: Criterion, points: Sequence[dict[str, Any]], bucket: str) 
     latest, n = scored[-1], sum(point["n"] for point in scored)
     share = percent(latest["rate"])
     looked_at = sum(point["n"] / point["coverage"] for point in scored)
+    course = follow([Share(p["failing"], p["n"]) for p in shown], [True] * len(shown))
+    found = _finding(course, bucket)
     svg = line_chart(
-        [Point(p["name"], p["rate"], p["low"], p["high"], p["n"]) for p in shown],
+        [
+            Point(p["name"], p["rate"], p["low"], p["high"], p["n"], TONES[flag])
+            for p, flag in zip(shown, course.flags, strict=True)
+        ],
         title=f"Share of {criterion.failures} per {bucket}, with 95 % intervals",
-        description=f"From {shown[0]['name']} to {shown[-1]['name']}; the latest is {share}.",
+        description=f"From {shown[0]['name']} to {shown[-1]['name']}; the latest is {share}. "
+        f"{found}",
+        limits=_limits(course),
         note=share,
     )
     return Chart(
         criterion,
         f"{criterion.title}: {share} {criterion.failures} in {latest['name']}",
-        f"{n:,} scored, {percent(n / looked_at)} of those that could have been",
+        f"{n:,} scored, {percent(n / looked_at)} of those that could have been. {found}",
         Markup(svg),
         shown,
     )
+
+
+def _limits(course: Course) -> Limits | None:
+    chart = course.chart
+    if chart is None:
+        return None
+    low, high = ([getattr(ends, side) for ends in chart.limits] for side in ("low", "high"))
+    return Limits(chart.centre, low, high)
+
+
+def _finding(course: Course, bucket: str) -> str:
+    """What the control chart says, in a sentence."""
+    if course.chart is None:
+        return f"There are too few {bucket}s to know what is usual."
+    trial = "" if len(course.baseline) >= LOCKED_POINTS else "; the limits are on trial"
+    limits = f"usually {percent(course.chart.centre)}{trial}"
+    if course.flags[-1]:
+        side = "above" if course.flags[-1] > 0 else "below"
+        return f"The latest {bucket} lies {side} its usual variation, {limits}."
+    return f"The latest {bucket} is within its usual variation, {limits}."
 
 
 def _without_holes(points: Sequence[dict[str, Any]], bucket: str) -> list[dict[str, Any]]:

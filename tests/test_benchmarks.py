@@ -58,7 +58,7 @@ def test_a_grown_database_holds_what_was_promised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "SEED_INTERACTIONS", 10)
-    reading._grow(tmp_path / "grown.db", 40)
+    reading.grow(tmp_path / "grown.db", 40)
     with sqlite3.connect(tmp_path / "grown.db") as database:
         interactions, days = database.execute(
             "SELECT count(DISTINCT id), count(DISTINCT substr(started_at, 1, 13)) FROM interaction"

@@ -19,7 +19,7 @@ from app.store.interactions import (
     interactions_of_trace,
     list_interactions,
 )
-from app.store.rollups import rollup_points
+from app.store.rollups import hourly_counts
 from benchmarks import reading as measured
 from tests.builders import FAKE_EVALUATORS
 
@@ -33,7 +33,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     path: Path = tmp_path_factory.mktemp("plans") / "grown.db"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measured, "SEED_INTERACTIONS", 100)
-        measured._grow(path, 4000)
+        measured.grow(path, 4000)
     engine = open_database(f"sqlite:///{path}")
     yield engine
     engine.dispose()
@@ -65,8 +65,8 @@ READS: dict[str, Callable[[Session], object]] = {
         lease_seconds=60,
         max_attempts=3,
     ),
-    "trend": lambda session: rollup_points(session, "default", "bias", from_at=NOON),
-    "trend by segment": lambda session: rollup_points(session, "default", "bias", by="language"),
+    "trend": lambda session: hourly_counts(session, "default", "bias", from_at=NOON),
+    "trend by segment": lambda session: hourly_counts(session, "default", "bias", by="language"),
 }
 
 

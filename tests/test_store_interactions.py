@@ -18,7 +18,7 @@ from app.store.interactions import (
     get_interaction,
     list_interactions,
 )
-from app.store.rollups import rollup_points
+from app.store.rollups import hourly_counts, rollup_points
 from app.tables import Annotation, Evaluation, Interaction, ReviewItem, ReviewQueue, Rollup
 from tests.builders import an_interaction, save, score_all, some_interactions
 
@@ -82,7 +82,7 @@ def test_a_changed_segment_moves_the_counts_without_a_new_verdict(
     save(engine, [an_interaction(response="You idiot.", segments={"language": "de"})])
     assert statuses(engine, an_interaction())["toxicity"] == "scored"
     with reading(engine) as session:
-        points = rollup_points(session, "default", "toxicity", by="language")
+        points = hourly_counts(session, "default", "toxicity", by="language")
     assert {row.segment_value: row.n for row in points} == {"en": 0, "de": 1}
 
 

@@ -21,12 +21,14 @@ def read_histograms(
     ends = [week_bounds(week, scope.time_zone)[1] for week in tallies.weeks]
     found: dict[str, dict[int, list[int]]] = {}
     for criterion, evaluator in chosen.items():
-        same, weeks = tallies.comparable(criterion), found.setdefault(criterion, {})
+        same, weeks = tallies.comparable(criterion), dict[int, list[list[int]]]()
         for at, histogram in _hourly(session, scope, criterion, evaluator):
             week = next(number for number, end in enumerate(ends) if at < end)
             if same[week]:
-                bins = weeks.setdefault(week, [0] * len(histogram))
-                weeks[week] = [sum(pair) for pair in zip(bins, histogram, strict=True)]
+                weeks.setdefault(week, []).append(histogram)
+        found[criterion] = {
+            week: [sum(bin_) for bin_ in zip(*some, strict=True)] for week, some in weeks.items()
+        }
     return found
 
 

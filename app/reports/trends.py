@@ -10,8 +10,7 @@ from sqlmodel import Session
 from app.errors import UnknownField
 from app.reports.weeks import zone_of
 from app.statistics.intervals import wilson
-from app.store.rollups import rollup_points
-from app.tables import Rollup
+from app.store.rollups import HourlyCount, hourly_counts
 
 BUCKETS = ("hour", "day", "week")
 
@@ -26,9 +25,11 @@ def trend_points(
     to_at: datetime | None = None,
     application: str | None = None,
     by: str = "",
+    value: str | None = None,
     time_zone: str = "UTC",
 ) -> list[dict[str, Any]]:
     """One point per bucket and value of the segment `by`, oldest first; empty buckets are left out.
+    `value` chooses one of the values.
 
     `rate`, `low`, `high` and `mean` are None where nothing was scored. Raises UnknownField on an
     unknown bucket. The counts are hourly in UTC, so a zone off by half an hour is rounded down.
@@ -36,7 +37,7 @@ def trend_points(
     if bucket not in BUCKETS:
         raise UnknownField(f"there is no bucket {bucket!r}; choose {', '.join(BUCKETS)}")
     zone = zone_of(time_zone)
-    rows = rollup_points(
+    rows = hourly_counts(
         session,
         project,
         criterion,
@@ -44,20 +45,21 @@ def trend_points(
         to_at=to_at,
         application=application,
         by=by,
+        value=value,
     )
-    sums: dict[tuple[datetime, str], list[Rollup]] = {}
+    sums: dict[tuple[datetime, str], list[HourlyCount]] = {}
     for row in counted_once(rows):
         key = (_start_of(row.bucket_at, bucket, zone), row.segment_value)
         sums.setdefault(key, []).append(row)
     return [_point(at, segment, sums[at, segment]) for at, segment in sorted(sums)]
 
 
-def counted_once(rows: Iterable[Rollup]) -> list[Rollup]:
+def counted_once(rows: Iterable[HourlyCount]) -> list[HourlyCount]:
     """Per hour, application and segment only the source that judged most, the later one of equals.
 
     Two versions of an evaluator that judged the same answers must not count them twice.
     """
-    best: dict[tuple[datetime, str, str, str], Rollup] = {}
+    best: dict[tuple[datetime, str, str, str], HourlyCount] = {}
     for row in rows:
         key = (row.bucket_at, row.application, row.segment_key, row.segment_value)
         known = best.get(key)
@@ -66,7 +68,7 @@ def counted_once(rows: Iterable[Rollup]) -> list[Rollup]:
     return [row for row in best.values() if _judged(row)]
 
 
-def _judged(row: Rollup) -> int:
+def _judged(row: HourlyCount) -> int:
     return row.n + row.abstained + row.failed
 
 
@@ -78,7 +80,7 @@ def _start_of(at: datetime, bucket: str, zone: ZoneInfo) -> datetime:
     return day if bucket == "day" else day - timedelta(days=day.weekday())
 
 
-def _point(at: datetime, segment: str, rows: list[Rollup]) -> dict[str, Any]:
+def _point(at: datetime, segment: str, rows: list[HourlyCount]) -> dict[str, Any]:
     n, failing = sum(row.n for row in rows), sum(row.failing for row in rows)
     interval = wilson(failing, n)
     return {

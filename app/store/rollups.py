@@ -8,9 +8,10 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import func, tuple_
+from sqlalchemy import ColumnElement, func, tuple_
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from app.database import exclude_others, upsert
@@ -36,6 +37,21 @@ class Contribution:
     sign: int = 1
 
 
+class HourlyCount(NamedTuple):
+    """The counts of one hour, application, source and segment."""
+
+    bucket_at: datetime
+    application: str
+    source: str
+    segment_key: str
+    segment_value: str
+    n: int
+    failing: int
+    abstained: int
+    failed: int
+    total: float
+
+
 def roll_up(session: Session, contributions: Iterable[Contribution]) -> None:
     """Change the counts by the contributions; open evaluations contribute nothing."""
     changes: dict[tuple[Any, ...], Rollup] = {}
@@ -53,7 +69,16 @@ def roll_up(session: Session, contributions: Iterable[Contribution]) -> None:
     upsert(session, Rollup, [row.model_dump() for row in changes.values()], keys=KEY, update=VALUES)
 
 
-def rollup_points(
+def rollup_points(session: Session, project: str, criterion: str) -> list[Rollup]:
+    """The hourly counts of a criterion over all segments, with the scores in bins, oldest first."""
+    query = select(Rollup).where(
+        Rollup.project == project, Rollup.criterion == criterion, Rollup.segment_key == ""
+    )
+    order = (col(Rollup.bucket_at), col(Rollup.application))
+    return list(session.exec(query.order_by(*order)))
+
+
+def hourly_counts(
     session: Session,
     project: str,
     criterion: str,
@@ -62,19 +87,42 @@ def rollup_points(
     to_at: datetime | None = None,
     application: str | None = None,
     by: str = "",
-) -> list[Rollup]:
-    """The hourly counts of a criterion, oldest first; `by` names the segment key to split by."""
-    query = select(Rollup).where(
-        Rollup.project == project, Rollup.criterion == criterion, Rollup.segment_key == by
+    value: str | None = None,
+) -> list[HourlyCount]:
+    """The hourly counts of a criterion, oldest first; `by` names the segment key to split by, of
+    which `value` is one."""
+    query = select_columns(*(getattr(Rollup, name) for name in HourlyCount._fields)).where(
+        *_within(project, criterion, application, by)
     )
+    if value is not None:
+        query = query.where(col(Rollup.segment_value) == value)
     if from_at is not None:
-        query = query.where(Rollup.bucket_at >= from_at)
+        query = query.where(col(Rollup.bucket_at) >= from_at)
     if to_at is not None:
-        query = query.where(Rollup.bucket_at < to_at)
-    if application is not None:
-        query = query.where(Rollup.application == application)
+        query = query.where(col(Rollup.bucket_at) < to_at)
     order = (col(Rollup.bucket_at), col(Rollup.application), col(Rollup.segment_value))
-    return list(session.exec(query.order_by(*order)))
+    return [HourlyCount(*row) for row in session.execute(query.order_by(*order))]
+
+
+def newest_hour(
+    session: Session, project: str, criterion: str, *, application: str | None, by: str
+) -> datetime | None:
+    """The newest hour that has counts."""
+    query = select_columns(func.max(Rollup.bucket_at))
+    return session.scalar(query.where(*_within(project, criterion, application, by)))
+
+
+def _within(
+    project: str, criterion: str, application: str | None, by: str
+) -> list[ColumnElement[bool]]:
+    conditions = [
+        col(Rollup.project) == project,
+        col(Rollup.criterion) == criterion,
+        col(Rollup.segment_key) == by,
+    ]
+    if application is not None:
+        conditions.append(col(Rollup.application) == application)
+    return conditions
 
 
 def rolled_up_totals(session: Session, project: str) -> dict[str, dict[str, int]]:

@@ -1,0 +1,86 @@
+"""Trends and reports in a real browser: current without a reload, and without a fault for axe."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Browser, expect
+from sqlalchemy import Engine
+
+from app.criteria import Criteria
+from app.database import transaction
+from app.reports.weeks import weeks_up_to
+from app.settings import Settings
+from tests.browsers import Desk, check, served_desk, sign_in, started_browser, window
+from tests.report_world import RATES, Plan, write_weeks
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+WEEKS = weeks_up_to(f"{datetime.now(UTC):%G-W%V}", 6)[:-1]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with started_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def desk(engine: Engine, settings: Settings, criteria: Criteria) -> Iterator[Desk]:
+    plans = {week: Plan(n=40) for week in WEEKS[:-1]}
+    plans[WEEKS[-1]] = Plan(n=120, rate=lambda name, _: min(0.9, 4 * RATES[name]), release="2.0")
+    with transaction(engine) as session:
+        write_weeks(session, plans)
+    with served_desk(engine, settings, criteria) as desk:
+        yield desk
+
+
+def test_the_form_and_new_answers_change_the_charts_without_a_reload(
+    browser: Browser, desk: Desk, engine: Engine
+) -> None:
+    with window(browser) as context:
+        page = desk.watch(context.new_page())
+        sign_in(page, desk)
+        page.clock.install()
+        page.goto(f"{desk.address}/trends")
+        page.evaluate("window.stayed = true")
+        page.get_by_label("Criterion").select_option("toxicity")
+        page.wait_for_url("**/trends?criterion=toxicity&bucket=week")
+        expect(page.locator("[data-live] h2")).to_have_count(1)
+        before = page.locator("[data-live] small").inner_text()
+        with transaction(engine) as session:
+            write_weeks(session, {WEEKS[-1]: Plan(n=30)}, seed=9)
+        page.clock.fast_forward(31_000)
+        expect(page.locator("[data-live] small")).not_to_have_text(before)
+        assert page.evaluate("window.stayed")
+    assert not desk.faults
+
+
+def test_a_range_and_a_segment_in_the_address_work_without_javascript(
+    browser: Browser, desk: Desk
+) -> None:
+    with window(browser, java_script_enabled=False) as context:
+        page = context.new_page()
+        sign_in(page, desk)
+        page.goto(f"{desk.address}/trends?segment=language%3Den")
+        everything = page.locator("[data-live] small").first.inner_text()
+        page.get_by_label("From", exact=True).fill("2020-01-01")
+        page.get_by_label("To, that day included").fill("2020-01-31")
+        page.get_by_role("button", name="Show").click()
+        assert "from=2020-01-01" in page.url
+        assert "Nothing was scored here yet" in page.content()
+        assert "usually" in everything
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_no_fault_in_trends_and_in_a_report(
+    browser: Browser, desk: Desk, scheme: str, width: int
+) -> None:
+    size = {"width": width, "height": 900}
+    with window(browser, color_scheme=scheme, viewport=size) as context:
+        page = desk.watch(context.new_page())
+        sign_in(page, desk)
+        for path in ("/trends?bucket=day", f"/reports/{WEEKS[-1]}"):
+            page.goto(desk.address + path)
+            check(page)
+    assert not desk.faults
