@@ -1,7 +1,7 @@
 """A short version of `make bench-findings`: hardly a false claim, and large changes are found."""
 
 from app.reports.tallies import Slice
-from benchmarks.false_findings import Change, false_claims, found, theory
+from benchmarks.false_findings import Change, false_claims, found, theory, theory_of_rules
 
 QUIET_WEEKS, CHANGED_WEEKS = 24, 6
 
@@ -22,3 +22,9 @@ def test_a_large_rise_in_one_of_forty_slices_is_named_where_it_is() -> None:
 def test_the_power_of_theory_grows_with_the_change_and_is_the_level_without_one() -> None:
     assert theory(2000, 0.0) < 0.02
     assert theory(2000, 0.03) < theory(2000, 0.05)
+
+
+def test_the_rules_together_find_less_than_one_test_and_more_of_a_larger_change() -> None:
+    assert theory_of_rules(2000, 0.0) < 0.01
+    assert 0.6 < theory_of_rules(2000, 0.03) < theory(2000, 0.03)
+    assert theory_of_rules(2000, 0.05) > 0.97
