@@ -8,13 +8,14 @@ from sqlalchemy import Engine, delete, update
 from sqlmodel import Session, col, select
 
 from app.database import reading, transaction
+from app.migrate import migrate, migrate_down
 from app.reports.counting import Count, count_weeks, main_evaluators, of_row, with_combinations
 from app.reports.rows import MOST_SAMPLED, of_sample, read_rows
 from app.reports.scope import scope_of
 from app.reports.tallies import Tallies
 from app.reports.weeks import week_bounds
 from app.store.rollups import Contribution, roll_up
-from app.tables import Evaluation, Interaction
+from app.tables import Evaluation, Interaction, Rollup
 from tests.report_world import RATES, Plan, write_weeks
 
 WEEKS = ["2026-W45", "2026-W46", "2026-W47"]
@@ -134,3 +135,25 @@ def test_a_small_week_is_combined_whole_and_a_large_one_by_a_bound_on_the_digest
 
 
 LITERAL: dict[str, Any] = {"literal_binds": True}
+
+
+def test_the_migration_counts_again_what_was_counted_before_it(weeks: Engine) -> None:
+    before = own_rollups(weeks)
+    migrate_down(weeks, "0008")
+    assert {row[5] for row in own_rollups(weeks)} == {"model"}
+    migrate(weeks)
+    assert own_rollups(weeks) == before
+    assert {row[5] for row in before} == {"@judge", "@reason", "model"}
+
+
+def own_rollups(engine: Engine) -> list[tuple[Any, ...]]:
+    """The counts by model, by what decided and by why there is no score, without the bins."""
+    with reading(engine) as session:
+        rows = session.exec(select(Rollup)).all()
+    fields = ("bucket_at", "application", "criterion", "source", "n", "segment_key")
+    more = ("segment_value", "failing", "abstained", "failed")
+    return sorted(
+        (*(getattr(row, name) for name in (*fields, *more)), round(row.total, 6))
+        for row in rows
+        if row.segment_key.startswith("@") or row.segment_key == "model"
+    )
