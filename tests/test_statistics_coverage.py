@@ -8,6 +8,7 @@ from app.statistics.beta import beta_cdf, beta_quantile
 from app.statistics.corrected_rate import (
     Labelled,
     LabelledGroup,
+    corrected_gap,
     of_groups,
     prediction_powered_rate,
 )
@@ -72,6 +73,20 @@ def test_a_verdict_without_labels_leaves_its_answers_in_doubt() -> None:
     found = prediction_powered_rate(200, 1000, labelled)
     assert found is not None
     assert found.interval.high > 0.2
+
+
+def test_the_gap_of_two_corrected_rates_holds_their_true_difference() -> None:
+    first, second = (
+        of_groups(
+            LabelledGroup(2000, 100, failing, 100), LabelledGroup(8000, 100, failing // 10, 100)
+        )
+        for failing in (60, 30)
+    )
+    gap, interval = corrected_gap(first, second)
+    assert gap == pytest.approx(first.rate - second.rate)
+    assert interval.low < gap < interval.high
+    assert interval.width < first.interval.width + second.interval.width
+    assert interval.holds(0.2 * 0.3 + 0.8 * 0.03)
 
 
 def test_the_beta_distribution_is_scipys() -> None:

@@ -176,6 +176,17 @@ def difference(value: Comparison | None, *, tone: str = "") -> Cell:
     }
 
 
+def gap(value: float, interval: Interval) -> Cell:
+    """A cell with a difference of estimated shares and its 95 % interval."""
+    return {
+        "cell": "difference",
+        "value": value,
+        "low": interval.low,
+        "high": interval.high,
+        "tone": "",
+    }
+
+
 def usual(rate: float | None, limits: Interval | None, weeks: int) -> Cell:
     """A cell with the usual rate and the limits of usual variation."""
     return {

@@ -137,6 +137,18 @@ def of_groups(
     )
 
 
+def corrected_gap(one: CorrectedRate, other: CorrectedRate) -> tuple[float, Interval]:
+    """The first rate minus the second, of groups that share no answer, with its interval.
+
+    The distances to the ends added in squares: Newcombe's method 10 and Zou and Donner, Statistics
+    in Medicine 27:1693, 2008, for any two estimates with intervals.
+    """
+    gap = one.rate - other.rate
+    below = sqrt((one.rate - one.interval.low) ** 2 + (other.interval.high - other.rate) ** 2)
+    above = sqrt((one.interval.high - one.rate) ** 2 + (other.rate - other.interval.low) ** 2)
+    return gap, Interval(gap - below, gap + above)
+
+
 def rogan_gladen(
     flagged: int,
     population: int,

@@ -15,7 +15,7 @@ from app.reports.numbers import counted, listed, points
 from app.reports.phrases import capital
 from app.reports.tallies import Slice
 from app.statistics.comparison import Comparison, compare_shares
-from app.statistics.corrected_rate import prediction_powered_rate
+from app.statistics.corrected_rate import CorrectedRate, corrected_gap, prediction_powered_rate
 from app.statistics.correction import holm
 from app.statistics.intervals import Interval, normal_quantile
 
@@ -32,6 +32,7 @@ COLUMNS = (
     "Failing",
     "Corrected",
     "Difference to reference",
+    "Corrected difference",
     "Ratio",
     "Evaluator errs",
     "Reading",
@@ -204,30 +205,48 @@ def _table(material: Material, criterion: Criterion, groups: Sequence[Group]) ->
 def _row(material: Material, group: Group) -> list[blocks.Cell]:
     tone = "concern" if group.holds else ""
     is_reference = group.comparison is None
-    labels = _labels_of(material, group)
+    labels = _labels_of(material, group, group.where)
+    gap = None if is_reference else _corrected_gap(material, group)
+    reading = "Reference" if is_reference else _reading(group, gap)
     return [
         blocks.words(_name(group.where), material.criteria.get(group.criterion).title.lower()),
         blocks.share(group.share, tone=tone, is_supported=group.holds),
-        _corrected(group, labels),
+        _corrected(group.share, labels),
         blocks.difference(group.comparison, tone=tone),
+        blocks.words("–") if gap is None else blocks.gap(*gap),
         _ratio(group),
         _errors(labels),
-        blocks.state("Reference" if is_reference else _reading(group), tone),
+        blocks.state(reading, tone),
     ]
 
 
-def _reading(group: Group) -> str:
-    return "Larger, holds after correction" if group.holds else "No clear gap"
+def _reading(group: Group, gap: tuple[float, Interval] | None) -> str:
+    if not group.holds:
+        return "No clear gap"
+    if gap is not None and gap[1].low <= 0:
+        return "Larger, holds after correction; labels are too few to confirm it"
+    return "Larger, holds after correction"
 
 
-def _corrected(group: Group, labels: Sequence[Label]) -> blocks.Cell:
+def _corrected_rate(share: Share, labels: Sequence[Label]) -> CorrectedRate | None:
     drawn = drawn_labels(labels)
     if len(drawn) < LEAST_LABELS:
-        return blocks.words("too few labels", f"{len(drawn)} of {LEAST_LABELS}")
-    found = prediction_powered_rate(group.share.failing, group.share.n, drawn)
+        return None
+    return prediction_powered_rate(share.failing, share.n, drawn)
+
+
+def _corrected(share: Share, labels: Sequence[Label]) -> blocks.Cell:
+    found = _corrected_rate(share, labels)
     if found is None:
-        return blocks.words("–")
+        return blocks.words("too few labels", f"{len(drawn_labels(labels))} of {LEAST_LABELS}")
     return blocks.estimate(found.rate, found.interval, found.labels)
+
+
+def _corrected_gap(material: Material, group: Group) -> tuple[float, Interval] | None:
+    """The difference to the reference as reviewers see it; None without enough labels of both."""
+    own = _corrected_rate(group.share, _labels_of(material, group, group.where))
+    other = _corrected_rate(group.reference_share, _labels_of(material, group, group.reference))
+    return corrected_gap(own, other) if own is not None and other is not None else None
 
 
 def _ratio(group: Group) -> blocks.Cell:
@@ -243,14 +262,14 @@ def _errors(labels: Sequence[Label]) -> blocks.Cell:
     return blocks.share(Share(sum(one.flagged != one.fails for one in known), len(known)))
 
 
-def _labels_of(material: Material, group: Group) -> list[Label]:
+def _labels_of(material: Material, group: Group, where: Slice) -> list[Label]:
     weeks = set(_pooled_weeks(material, group.criterion))
     return [
         one
         for one in (*material.earlier_labels, *material.labels)
         if one.criterion == group.criterion
         and one.week in weeks
-        and one.segments.get(group.where.key) == group.where.value
+        and one.segments.get(where.key) == where.value
     ]
 
 
