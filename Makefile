@@ -38,11 +38,10 @@ bench-findings: $(READY) ## Count what the report claims in simulated weeks; wri
 bench-statistics: $(READY) ## Count how often the corrected rate's interval holds the truth; writes benchmarks/statistics.md
 	$(BIN)/python -m benchmarks.corrected_rates $(WEEKS)
 
-faults: $(READY) ## Break things on purpose, in about an hour; writes benchmarks/faults.md
 bench-reports: $(READY) ## Measure reports over a million interactions; writes benchmarks/reports.md
 	$(BIN)/python -m benchmarks.reports $(DATABASES)
 
-faults: $(READY) ## Break things on purpose, in about half an hour; writes benchmarks/faults.md
+faults: $(READY) ## Break things on purpose, in about an hour; writes benchmarks/faults.md
 	$(BIN)/python -m tests.faults
 
 clients: $(READY) ## Install real clients into FOLDER and let them talk to a live server; writes benchmarks/clients.md
