@@ -29,7 +29,7 @@ COMMANDS = {
     "reviewers": "Invite, list and disable reviewers.",
     "doctor": "Say what was found in traces, what was not, and why.",
     "backup": "Copy the whole database into one file.",
-    "prune": "Forget what is old, or single traces for good; labels, counts and reports stay.",
+    "prune": "Forget what is old, or erase a trace or a user for good; counts stay.",
     "migrate": "Bring the database to the newest schema.",
 }
 MODULES = {"import": "app.commands.import_"}

@@ -18,7 +18,7 @@ from sqlmodel import Session, SQLModel
 
 from app.errors import Busy, SetupError
 
-SCHEMA_HEAD = "0009"
+SCHEMA_HEAD = "0010"
 BUSY_TIMEOUT_SECONDS = 5
 WAIT_MS = 1000 * BUSY_TIMEOUT_SECONDS
 _TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
@@ -174,8 +174,10 @@ def overwrite_deleted(session: Session) -> None:
 
 
 def reclaim(engine: Engine) -> None:
-    """Clear deleted words from SQLite's full-text index and its log; PostgreSQL does so itself."""
+    """Clear deleted words from SQLite's full-text index and log, from PostgreSQL's dead rows."""
     if engine.dialect.name != "sqlite":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM")
         return
     with transaction(engine) as session:
         overwrite_deleted(session)

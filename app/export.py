@@ -134,8 +134,8 @@ def _chosen(project: str, filters: InteractionFilter, labelled: bool) -> Any:
     query = matching(project, filters)
     if labelled:
         labels = select(Annotation.interaction_id).where(Annotation.project == project)
-        query = query.where(col(Interaction.id).in_(labels))
-    return query
+        return query.where(col(Interaction.id).in_(labels))
+    return query.where(col(Interaction.erased_at).is_(None))
 
 
 def _ids(

@@ -184,6 +184,8 @@ class Interaction(Table, table=True):
     error: str | None = Field(default=None, sa_type=Text)
     started_at: datetime = at_column()
     received_at: datetime = at_column()
+    erased_at: datetime | None = at_column(nullable=True)
+    """When its words were erased; the row stays for the labels on it."""
 
 
 class Evaluation(Table, table=True):

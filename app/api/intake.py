@@ -3,7 +3,7 @@
 An item that cannot be read is answered with its place and a sentence; the others are stored.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
@@ -33,6 +33,7 @@ from app.requests import (
     media_type_of,
     numbered_lines,
 )
+from app.store.erased import TOLD, parted_by_erasure
 from app.store.feedback import add_feedback
 from app.store.interactions import save_interactions
 from app.store.spans import Stored
@@ -65,13 +66,22 @@ class Item(NamedTuple):
 
 
 class SortedOut(NamedTuple, Generic[Row]):
-    """The rows that could be read, and an answer for each item that could not."""
+    """The rows that could be read, where each stood, and an answer for each item that could not."""
 
     rows: list[Row]
+    places: list[tuple[str, int]]
     rejected: list[dict[str, Any]]
 
-    def answer(self, counts: dict[str, int]) -> JsonAnswer:
-        """200 when anything was accepted or nothing was sent; otherwise 400 with the reasons."""
+    def refuse(self, rows: Sequence[Row]) -> None:
+        """Answer that these rows were not stored, because their traces were deleted here."""
+        gone = {id(row) for row in rows}
+        for row, (place, number) in zip(self.rows, self.places, strict=True):
+            if id(row) in gone:
+                self.rejected.append({place: number, "error": f"{place} {number}: {TOLD}"})
+        self.rejected.sort(key=lambda one: one.get("line", one.get("index", 0)))
+
+    def answer(self, counts: dict[str, Any]) -> JsonAnswer:
+        """200 when anything was read or nothing was sent; otherwise 400 with the reasons."""
         content: dict[str, Any] = {
             **counts,
             "rejected_count": len(self.rejected),
@@ -108,6 +118,7 @@ def post_interactions(request: Request, caller: Ingester, body: Body, now: Now) 
     with transaction(request.app.state.engine) as session:
         saved = save_interactions(session, sorted_out.rows, specs=request.app.state.specs, now=now)
     stored = Stored(stored=saved.created + saved.changed, duplicate=saved.unchanged)
+    sorted_out.refuse(saved.refused)
     rejected = len(sorted_out.rejected)
     metrics_of(request).count(caller.project, "interactions", stored, rejected=rejected)
     counts = {"created": saved.created, "changed": saved.changed, "unchanged": saved.unchanged}
@@ -176,20 +187,24 @@ def sort_out(
 ) -> SortedOut[Row]:
     """Parse every item; one that cannot be read is answered and does not stop the others."""
     rows: list[Row] = []
+    places: list[tuple[str, int]] = []
     rejected: list[dict[str, Any]] = []
     for item in items:
         try:
             rows.append(parse(item.read(), item.where))
+            places.append((item.place, item.number))
         except BadRequest as error:
             rejected.append({item.place: item.number, "error": error.detail})
-    return SortedOut(rows, rejected)
+    return SortedOut(rows, places, rejected)
 
 
 def _store_feedback(
     request: Request, caller: Caller, sorted_out: SortedOut[Feedback], now: datetime
 ) -> Stored:
     with transaction(request.app.state.engine) as session:
+        _, gone = parted_by_erasure(session, sorted_out.rows)
         stored = add_feedback(session, sorted_out.rows, now=now)
+    sorted_out.refuse(gone)
     rejected = len(sorted_out.rejected)
     metrics_of(request).count(caller.project, "feedback", stored, rejected=rejected)
     return stored

@@ -17,6 +17,7 @@ from app.ingest.jsonl import NumberedLine, parse_interaction, parse_line, read_l
 from app.main import find_evaluators
 from app.migrate import migrate
 from app.settings import read_settings
+from app.store.erased import TOLD
 from app.store.interactions import save_interactions
 from app.tables import Interaction
 from evaluators.protocol import EvaluatorSpec
@@ -85,10 +86,13 @@ def read_rows(
 def save_rows(
     engine: Engine, rows: Sequence[Interaction], specs: Sequence[EvaluatorSpec], *, now: datetime
 ) -> dict[str, int]:
-    """How many of the rows were created, changed or unchanged, in one transaction."""
+    """How many of the rows were created, changed, unchanged or refused, in one transaction."""
     with transaction(engine) as session:
         saved = save_interactions(session, rows, specs=specs, now=now)
-    return {"created": saved.created, "changed": saved.changed, "unchanged": saved.unchanged}
+    for row in saved.refused:
+        typer.echo(f"touchstone: trace {row.trace_id}: {TOLD}", err=True)
+    counts = {"created": saved.created, "changed": saved.changed, "unchanged": saved.unchanged}
+    return {**counts, "rejected": len(saved.refused)}
 
 
 def _tell(counts: Counter[str], as_json: bool) -> None:

@@ -1,26 +1,22 @@
 """`touchstone prune`: forget what is old, and leave counts, labels and reports."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated
 
 import typer
 from sqlalchemy import Engine
+from sqlmodel import Session
 
 from app.commands.progress import progress_bar
 from app.database import open_database, overwrite_deleted, reading, reclaim, transaction
 from app.errors import UnknownField
 from app.settings import read_settings
-from app.store.pruning import (
-    count_interactions,
-    count_of_trace,
-    count_traces,
-    erase_trace,
-    prune_interactions,
-    prune_traces,
-)
+from app.store.erasing import Erased, erase_trace, traces_of_user, would_erase
+from app.store.interactions import hash_user
+from app.store.pruning import count_interactions, count_traces, prune_interactions, prune_traces
 
 ROWS_PER_TRANSACTION = 200
 """Few, so that whoever sends traces meanwhile never waits long."""
@@ -37,21 +33,29 @@ def command(
     project: Annotated[str, typer.Option(help="The project they belong to.")] = "default",
     traces: Annotated[
         list[str] | None,
-        typer.Option("--trace", help="Forget this trace for good; may be given several times."),
+        typer.Option("--trace", help="Erase this trace for good; may be given several times."),
+    ] = None,
+    users: Annotated[
+        list[str] | None,
+        typer.Option("--user", help="Erase every trace of this user, by the id that was sent."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
-    """Forget raw spans and interactions that arrived long ago, or single traces for good.
+    """Forget raw spans and interactions that arrived long ago, or erase single traces for good.
 
-    Labels, the interactions they are on, review queues, counts per hour and reports stay. The
-    server may run meanwhile. What is forgotten is overwritten in SQLite's file, too, and does not
-    come back when a sender retries late.
+    By age, labels stay with the interactions they are on, and so do review queues. --trace and
+    --user erase the words of what people labelled, too: from queues, drafts, comments, corrected
+    answers and the examples of reports; labels, scores and the numbers of reports stay. The server
+    may run meanwhile. What is forgotten is overwritten in SQLite's file and does not come back when
+    a sender retries late. Backups, exports and delivered reports are for you to delete.
 
     Example: touchstone prune --spans 90 --interactions 365 --dry-run
     """
-    if spans is None and interactions is None and not traces:
-        raise UnknownField("say what to forget: --spans DAYS, --interactions DAYS or --trace ID")
+    if spans is None and interactions is None and not traces and not users:
+        raise UnknownField(
+            "say what to forget: --spans DAYS, --interactions DAYS, --trace ID or --user ID"
+        )
     now = datetime.now(UTC)
     engine = open_database(read_settings().database_url)
     counts = {"traces": 0, "interactions": 0}
@@ -66,19 +70,21 @@ def command(
                     counts[name] = count(session, project, before)
                 if not dry_run:
                     counts[name] = _forget(engine, name, project, before, counts[name], prune)
-        kept = 0
-        for trace_id in traces or ():
-            gone, stay = _erase(engine, project, trace_id.lower(), dry_run)
-            counts["traces"], counts["interactions"] = (
-                counts["traces"] + 1,
-                counts["interactions"] + gone,
-            )
-            kept += stay
+        with reading(engine) as session:
+            chosen = _chosen(session, project, traces or (), users or ())
+        erased = Erased()
+        with progress_bar("Erasing traces", len(chosen)) as advance:
+            for trace_id in chosen:
+                erased += _erase(engine, project, trace_id, now, dry_run)
+                advance(1)
+        counts["traces"] += len(chosen)
+        counts["interactions"] += erased.gone
+        counts |= {"emptied": erased.emptied, "examples": erased.examples}
         if not dry_run and any(counts.values()):
             reclaim(engine)
     finally:
         engine.dispose()
-    _tell(counts, kept, dry_run, as_json)
+    _tell(counts, dry_run, as_json)
 
 
 def _forget(
@@ -101,24 +107,36 @@ def _forget(
                 return gone
 
 
-def _erase(engine: Engine, project: str, trace_id: str, dry_run: bool) -> tuple[int, int]:
-    """Forget one trace, or only count; how many of its interactions go and how many stay."""
+def _chosen(
+    session: Session, project: str, traces: Sequence[str], users: Sequence[str]
+) -> list[str]:
+    """The traces to erase, each once: those named, and those in which a user said something."""
+    found = [one.lower() for one in traces]
+    for user in users:
+        found += traces_of_user(session, project, hash_user(project, user))
+    return list(dict.fromkeys(found))
+
+
+def _erase(engine: Engine, project: str, trace_id: str, now: datetime, dry_run: bool) -> Erased:
     if dry_run:
         with reading(engine) as session:
-            return count_of_trace(session, project, trace_id)
+            return would_erase(session, project, trace_id)
     with transaction(engine) as session:
         overwrite_deleted(session)
-        return erase_trace(session, project, trace_id)
+        return erase_trace(session, project, trace_id, now=now)
 
 
-def _tell(counts: dict[str, int], kept: int, dry_run: bool, as_json: bool) -> None:
+def _tell(counts: dict[str, int], dry_run: bool, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({**counts, "kept": kept, "dry_run": dry_run}))
+        typer.echo(json.dumps({**counts, "dry_run": dry_run}))
         return
     verb = "would be forgotten" if dry_run else "forgotten"
     traces, interactions = counts["traces"], counts["interactions"]
     typer.echo(f"The spans of {traces} traces and {interactions} interactions {verb}.")
-    if kept:
+    if counts["emptied"]:
         typer.echo(
-            f"{kept} interactions of these traces stay, because they were given to reviewers."
+            f"{counts['emptied']} labelled interactions "
+            f"{'would lose' if dry_run else 'lost'} their words and keep their labels."
         )
+    if counts["examples"]:
+        typer.echo(f"The words of {counts['examples']} examples in reports are erased.")

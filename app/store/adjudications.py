@@ -11,7 +11,7 @@ from app.criteria import Criteria
 from app.database import upsert
 from app.errors import UnknownField
 from app.store.annotations import annotations_of
-from app.tables import Adjudication, Annotation, ReviewItem, ReviewQueue, ReviewTurn
+from app.tables import Adjudication, Annotation, Interaction, ReviewItem, ReviewQueue, ReviewTurn
 
 CAUSES: Mapping[str, str] = {
     "ambiguous": "The text is ambiguous",
@@ -42,7 +42,8 @@ class Case:
 
 def open_cases(session: Session, queue: ReviewQueue) -> list[Case]:
     """The items of a queue that no lead has decided yet, in the order of the queue."""
-    items = select(ReviewItem).where(ReviewItem.queue_id == queue.id)
+    items = select(ReviewItem).join(Interaction).where(ReviewItem.queue_id == queue.id)
+    items = items.where(col(Interaction.erased_at).is_(None))
     rows = list(session.exec(items.order_by(col(ReviewItem.position))))
     labels = annotations_of(session, [row.interaction_id for row in rows])
     decided = _decided(session, [row.id for row in rows if row.id is not None])

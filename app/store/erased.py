@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from app.database import upsert
-from app.tables import ErasedTrace
+from app.tables import ErasedTrace, Feedback, Interaction
 
 KEYS_PER_QUERY = 500
+TOLD = "its trace was deleted here and is not taken in again"
+Row = TypeVar("Row", Interaction, Feedback)
 
 
 def remember_erased(
@@ -23,8 +26,13 @@ def remember_erased(
     upsert(session, ErasedTrace, rows, keys=("project", "trace_id"), update=("until_at",))
 
 
-def erased_among(session: Session, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those of the traces, each a project and an id, that were forgotten."""
+def erased_among(
+    session: Session, keys: Iterable[tuple[str, str]], *, for_good: bool = False
+) -> set[tuple[str, str]]:
+    """Those of the traces, each a project and an id, that were forgotten.
+
+    `for_good` leaves out those whose spans alone were forgotten, because they were old.
+    """
     by_project: dict[str, list[str]] = {}
     for project, trace_id in dict.fromkeys(keys):
         by_project.setdefault(project, []).append(trace_id)
@@ -33,8 +41,18 @@ def erased_among(session: Session, keys: Iterable[tuple[str, str]]) -> set[tuple
         for start in range(0, len(ids), KEYS_PER_QUERY):
             wanted = col(ErasedTrace.trace_id).in_(ids[start : start + KEYS_PER_QUERY])
             query = select(ErasedTrace.trace_id).where(ErasedTrace.project == project, wanted)
+            if for_good:
+                query = query.where(col(ErasedTrace.until_at).is_(None))
             found |= {(project, one) for one in session.exec(query)}
     return found
+
+
+def parted_by_erasure(session: Session, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows that may be kept, and those on traces that were forgotten for good."""
+    traces = ((row.project, row.trace_id) for row in rows)
+    erased = erased_among(session, traces, for_good=True)
+    kept = [row for row in rows if (row.project, row.trace_id) not in erased]
+    return kept, [row for row in rows if (row.project, row.trace_id) in erased]
 
 
 def drop_expired(session: Session, now: datetime) -> None:

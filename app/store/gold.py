@@ -6,14 +6,14 @@ from sqlmodel import Session, col, select
 
 from app.criteria import Criteria
 from app.store.annotations import current_rows
-from app.tables import Adjudication, Annotation
+from app.tables import Adjudication, Annotation, Interaction
 
 CALIBRATION = "calibration"
 """The stratum of items that are labelled for practice and count in no estimate."""
 
 
 def gold_labels(session: Session, project: str, criteria: Criteria) -> dict[str, dict[str, str]]:
-    """The known label per criterion of every interaction that has one."""
+    """The known label per criterion of every interaction that has one, and its words."""
     said: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for row in current_rows(session, project):
         if row.blind_label is not None and row.occasion == 1:
@@ -25,10 +25,14 @@ def gold_labels(session: Session, project: str, criteria: Criteria) -> dict[str,
     decided = select(Adjudication).where(Adjudication.project == project)
     for decision in session.exec(decided.order_by(col(Adjudication.id))):
         known[decision.interaction_id][decision.criterion] = decision.label
+    wordless = set(
+        session.exec(select(Interaction.id).where(col(Interaction.erased_at).is_not(None)))
+    )
     return {
         interaction_id: valid
         for interaction_id, labels in known.items()
-        if (valid := {name: one for name, one in labels.items() if _exists(criteria, name, one)})
+        if interaction_id not in wordless
+        and (valid := {name: one for name, one in labels.items() if _exists(criteria, name, one)})
     }
 
 

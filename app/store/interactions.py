@@ -16,6 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from app.database import exclude_others
 from app.errors import BadRequest, NotFound
 from app.store.complaints import has_feedback, has_feedback_below
+from app.store.erased import parted_by_erasure
 from app.store.evaluations import enqueue, evaluations_of, reset
 from app.store.rollups import Contribution, roll_up
 from app.store.search import forget_words, index_words, words_condition
@@ -33,6 +34,8 @@ class Saved:
     created: int
     changed: int
     unchanged: int
+    refused: tuple[Interaction, ...] = ()
+    """Those on traces that were erased."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +104,12 @@ def save_interactions(
     specs: Sequence[EvaluatorSpec],
     now: datetime,
 ) -> Saved:
-    """Store interactions and enqueue what must be judged; only changed words are judged again."""
+    """Store interactions and enqueue what must be judged; only changed words are judged again.
+
+    Those on traces that were erased are left out and returned.
+    """
     exclude_others(session, "interactions")
+    rows, refused = parted_by_erasure(session, rows)
     newest = {row.id: row for row in rows}
     stored = _stored(session, list(newest))
     evaluations = evaluations_of(session, list(stored))
@@ -116,7 +123,7 @@ def save_interactions(
     current = [stored.get(key, row) for key, row in newest.items()]
     enqueue(session, current, evaluations, specs=specs, now=now)
     unchanged = len(rows) - len(created) - len(changed)
-    return Saved(created=len(created), changed=len(changed), unchanged=unchanged)
+    return Saved(len(created), len(changed), unchanged, tuple(refused))
 
 
 def drop_interactions(session: Session, rows: Sequence[Interaction]) -> None:
@@ -291,7 +298,8 @@ def _differs(new: Interaction, old: Interaction) -> bool:
     return any(getattr(new, name) != getattr(old, name) for name in _told(new))
 
 
-CHANGING = tuple(name for name in Interaction.model_fields if name not in {"id", "received_at"})
+OURS = frozenset({"id", "received_at", "erased_at"})
+CHANGING = tuple(name for name in Interaction.model_fields if name not in OURS)
 
 
 def _told(row: Interaction) -> list[str]:

@@ -2,7 +2,8 @@
 
 Ages are counted from when something arrived. Rollups and reports are kept, so that trends and
 reports of the past stay as they were; an interaction that a person labelled, or that lies in a
-review queue, is kept with its verdicts, because the labels mean nothing without the words.
+review queue, is kept with its verdicts, because the labels mean nothing without the words. Single
+traces are forgotten for good in `store/erasing.py`.
 """
 
 from collections.abc import Sequence
@@ -52,36 +53,10 @@ def prune_traces(
     """
     query = select(Trace.trace_id).where(*_old_traces(project, before))
     ids = list(session.exec(query.order_by(col(Trace.last_seen_at)).limit(limit)))
-    _drop_telemetry(session, project, ids)
+    drop_telemetry(session, project, ids)
     drop_expired(session, now)
     remember_erased(session, project, ids, until_at=now + LATE_RETRIES)
     return len(ids)
-
-
-def erase_trace(session: Session, project: str, trace_id: str) -> tuple[int, int]:
-    """Forget a trace for good, whenever it came and whatever comes of it later.
-
-    Returns how many of its interactions went, and how many stay because they were given to people.
-    """
-    exclude_others(session, "interactions")
-    counts = count_of_trace(session, project, trace_id)
-    ids = session.exec(select(Interaction.id).where(*_of_trace(project, trace_id)))
-    _drop_interactions(session, list(ids))
-    _drop_telemetry(session, project, [trace_id])
-    _prune_feedback(session, project, [trace_id])
-    remember_erased(session, project, [trace_id], until_at=None)
-    return counts
-
-
-def count_of_trace(session: Session, project: str, trace_id: str) -> tuple[int, int]:
-    """How many interactions of the trace may go, and how many were given to people."""
-    all_of_it = (Interaction.project == project, Interaction.trace_id == trace_id)
-    counts = (
-        session.scalar(select_columns(func.count()).select_from(Interaction).where(*where)) or 0
-        for where in (_of_trace(project, trace_id), all_of_it)
-    )
-    free, total = counts
-    return free, total - free
 
 
 def prune_interactions(session: Session, project: str, before: datetime, *, limit: int) -> int:
@@ -91,9 +66,23 @@ def prune_interactions(session: Session, project: str, before: datetime, *, limi
     old = columns.where(*_old_interactions(project, before))
     rows = session.exec(old.order_by(col(Interaction.received_at)).limit(limit)).all()
     ids, traces = [row[0] for row in rows], sorted({row[1] for row in rows})
-    _drop_interactions(session, ids)
+    drop_interactions_of(session, ids)
     _prune_feedback(session, project, traces)
     return len(ids)
+
+
+def drop_telemetry(session: Session, project: str, trace_ids: Sequence[str]) -> None:
+    """Forget the spans and log records of these traces, and the traces."""
+    for table in (SpanEntry, SpanChunk, LogEntry, Trace):
+        place = tuple_(col(table.project), col(table.trace_id))
+        session.execute(delete(table).where(place.in_([(project, one) for one in trace_ids])))
+
+
+def drop_interactions_of(session: Session, ids: Sequence[str]) -> None:
+    """Forget interactions that nobody was given, with their verdicts."""
+    forget_words(session, ids)
+    session.execute(delete(Evaluation).where(col(Evaluation.interaction_id).in_(ids)))
+    session.execute(delete(Interaction).where(col(Interaction.id).in_(ids)))
 
 
 def _old_traces(project: str, before: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -112,29 +101,12 @@ def _old_interactions(project: str, before: datetime) -> tuple[ColumnElement[boo
     )
 
 
-def _of_trace(project: str, trace_id: str) -> tuple[ColumnElement[bool], ...]:
-    place = (col(Interaction.project) == project, col(Interaction.trace_id) == trace_id)
-    return (*place, *_given_to_nobody())
-
-
 def _given_to_nobody() -> tuple[ColumnElement[bool], ...]:
     own = col(Interaction.id)
     return (
         ~exists().where(col(Annotation.interaction_id) == own),
         ~exists().where(col(ReviewItem.interaction_id) == own),
     )
-
-
-def _drop_telemetry(session: Session, project: str, trace_ids: Sequence[str]) -> None:
-    for table in (SpanEntry, SpanChunk, LogEntry, Trace):
-        place = tuple_(col(table.project), col(table.trace_id))
-        session.execute(delete(table).where(place.in_([(project, one) for one in trace_ids])))
-
-
-def _drop_interactions(session: Session, ids: Sequence[str]) -> None:
-    forget_words(session, ids)
-    session.execute(delete(Evaluation).where(col(Evaluation.interaction_id).in_(ids)))
-    session.execute(delete(Interaction).where(col(Interaction.id).in_(ids)))
 
 
 def _prune_feedback(session: Session, project: str, traces: Sequence[str]) -> None:

@@ -24,9 +24,8 @@ def strata_of(
     session: Session, project: str, filters: InteractionFilter, criteria: Sequence[str]
 ) -> dict[str, list[str]]:
     """The ids of all that pass the filters, each in the first stratum that it belongs to."""
-    ids = matching(project, filters).with_only_columns(
-        col(Interaction.id), col(Interaction.segments)
-    )
+    with_words = matching(project, filters).where(col(Interaction.erased_at).is_(None))
+    ids = with_words.with_only_columns(col(Interaction.id), col(Interaction.segments))
     segments = {one: values for one, values in session.execute(ids)}
     found = {
         COMPLAINTS: _complaints(session, project, filters),

@@ -13,8 +13,9 @@ from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from app.database import exclude_others
+from app.errors import Conflict
 from app.store.reviews import EVERYBODY
-from app.tables import ReviewItem, ReviewTurn
+from app.tables import Interaction, ReviewItem, ReviewTurn
 
 LEASE = timedelta(minutes=15)
 REPEAT_AFTER = timedelta(days=7)
@@ -116,8 +117,14 @@ def finish_turn(
 def reopen_turn(
     session: Session, turn: ReviewTurn, draft: Mapping[str, object], *, now: datetime
 ) -> None:
-    """Hold a finished turn again with its answers as a draft; another that is held is let go."""
+    """Hold a finished turn again with its answers as a draft; another that is held is let go.
+
+    Raises Conflict when the words it is about were erased.
+    """
     exclude_others(session, f"queue {turn.queue_id}")
+    item = session.get_one(ReviewItem, turn.item_id)
+    if session.get_one(Interaction, item.interaction_id).erased_at is not None:
+        raise Conflict("the words of this answer were erased, so its labels stay as they are")
     held = _held_by(session, turn.queue_id, turn.reviewer, now)
     if held is not None:
         held.until_at = now
@@ -126,7 +133,7 @@ def reopen_turn(
     turn.finished_at, turn.is_extra = None, False
     session.add(turn)
     session.flush()
-    settle_item(session, session.get_one(ReviewItem, turn.item_id), now=now)
+    settle_item(session, item, now=now)
 
 
 def settle_item(session: Session, item: ReviewItem, *, now: datetime) -> None:

@@ -1,0 +1,18 @@
+"""Interactions whose words were erased, and whose labels stay."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("interaction", sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True))
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("interaction") as interaction:
+        interaction.drop_column("erased_at")
