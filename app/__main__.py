@@ -28,6 +28,7 @@ COMMANDS = {
     "keys": "Make, list and revoke API keys.",
     "reviewers": "Invite, list and disable reviewers.",
     "doctor": "Say what was found in traces, what was not, and why.",
+    "audit": "Show who did what, prove that the log is whole, tell who judged an answer.",
     "backup": "Copy the whole database into one file.",
     "prune": "Forget what is old, or erase a trace or a user for good; counts stay.",
     "migrate": "Bring the database to the newest schema.",

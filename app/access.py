@@ -26,6 +26,7 @@ from app.database import reading
 from app.errors import Forbidden, Unauthenticated
 from app.requests import current_time
 from app.settings import LOOPBACK, Settings
+from app.store.audit import Actor
 from app.store.keys import PREFIX, SCOPES, Scope, find_key
 from app.store.reviewers import SESSION_LIFETIME, reviewer_of_session
 
@@ -47,6 +48,15 @@ class Caller:
     role: str
     """`reviewer`, `lead` or `admin` for people, `key` for an API key."""
     scopes: frozenset[str]
+    source: str = ""
+    """The address that the request came from."""
+    key_id: str = ""
+
+    @property
+    def actor(self) -> Actor:
+        """Who that is in the audit log."""
+        name = f"{self.name} ({self.key_id})" if self.key_id else self.name
+        return Actor(name, self.role, self.source)
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes
@@ -129,6 +139,11 @@ def check_same_origin(request: Request, *, strict: bool = True) -> None:
         raise Forbidden("this was sent from a page of another site; open the page here and retry")
 
 
+def source_of(request: Request) -> str:
+    """The address that a request came from, as the web server knows it."""
+    return request.client.host if request.client is not None else ""
+
+
 def set_session_cookie(request: Request, response: Response, token: str) -> None:
     """Hand the session token to the browser, out of reach of scripts and of other sites."""
     response.set_cookie(
@@ -155,7 +170,8 @@ def _open_caller(request: Request) -> Caller:
 def _key_caller(request: Request, presented: PresentedKey, now: datetime) -> Caller:
     with reading(request.app.state.engine) as session:
         key = find_key(session, presented.key_id, presented.secret, now=now)
-    return Caller(key.project, key.name, "key", frozenset(key.scopes))
+    scopes = frozenset(key.scopes)
+    return Caller(key.project, key.name, "key", scopes, source_of(request), key.key_id)
 
 
 def _session_caller(request: Request, token: str, now: datetime) -> Caller:
@@ -165,7 +181,7 @@ def _session_caller(request: Request, token: str, now: datetime) -> Caller:
         raise Unauthenticated("the sign-in has ended; sign in again at /sign-in")
     check_same_origin(request)
     scopes = ROLE_SCOPES.get(reviewer.role, frozenset())
-    return Caller(reviewer.project, reviewer.name, reviewer.role, scopes)
+    return Caller(reviewer.project, reviewer.name, reviewer.role, scopes, source=source_of(request))
 
 
 def _split(text: str) -> PresentedKey:

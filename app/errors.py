@@ -10,6 +10,7 @@ TouchstoneError                 500
 ├── TooLarge                    413
 ├── UnsupportedMediaType        415
 ├── Conflict                    409
+├── AuditBroken                 500: the audit log was tampered with
 └── Busy                        503, Retry-After: 1: try the same request again
 """
 
@@ -62,6 +63,10 @@ class Conflict(TouchstoneError):
     """The request contradicts what is stored."""
 
     status_code = 409
+
+
+class AuditBroken(TouchstoneError):
+    """The audit log is not what was written: an entry is missing, changed or out of order."""
 
 
 class TooLarge(TouchstoneError):

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from sqlmodel import Session, col, func, select
 
 from app.store.annotations import annotations_of
+from app.store.audit import Actor, note
 from app.store.evaluations import evaluation_row_json, evaluations_of
 from app.store.interactions import InteractionFilter, matching
 from app.tables import Annotation, Evaluation, Interaction
@@ -73,6 +75,25 @@ def interaction_rows(
             }
             for row in rows
         ]
+
+
+def note_export(
+    session: Session,
+    actor: Actor,
+    project: str,
+    filters: InteractionFilter,
+    *,
+    what: str,
+    now: datetime,
+) -> None:
+    """Note in the audit log what leaves; searched words may be somebody's name and are not kept."""
+    given = {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in asdict(filters).items()
+        if value not in (None, "", {})
+    }
+    given |= {"text": True} if given.get("text") else {}
+    note(session, actor, "export.made", now=now, project=project, about=what, filters=given)
 
 
 def csv_text(rows: Iterable[Sequence[Mapping[str, Any]]], columns: Sequence[str]) -> Iterator[str]:

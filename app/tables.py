@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Index, Text, UniqueConstraint, text
 from sqlmodel import Field
 
+from app.audit_table import AuditEntry
 from app.columns import Table, UtcDateTime, at_column, json_column, ns_column, text_column
 from app.review_tables import (
     Adjudication,
@@ -27,6 +28,7 @@ __all__ = [
     "Adjudication",
     "Annotation",
     "ApiKey",
+    "AuditEntry",
     "ErasedTrace",
     "Evaluation",
     "EvaluationStatus",

@@ -11,6 +11,7 @@ from app.criteria import Criteria
 from app.database import reading, transaction
 from app.requests import current_time, refuse_nul
 from app.store.adjudications import CAUSES, QUESTIONS, Case, decide, open_cases
+from app.store.audit import note
 from app.store.interactions import get_interaction
 from app.store.reviews import get_item, get_queue
 from app.tables import Annotation, Interaction
@@ -61,16 +62,29 @@ def settle(
     check_lead(caller, "decides cases")
     with transaction(request.app.state.engine) as session:
         queue = get_queue(session, caller.project, queue_id)
+        item, labels = get_item(session, queue_id, item_id), all_posted(form, "label.")
         decide(
             session,
             queue,
-            get_item(session, queue_id, item_id),
-            all_posted(form, "label."),
+            item,
+            labels,
             cause=form.get("cause", ""),
             comment=form.get("comment"),
             criteria=criteria_of(request),
             decided_by=caller.name,
             now=now,
+        )
+        note(
+            session,
+            caller.actor,
+            "label.decided",
+            now=now,
+            project=caller.project,
+            about=item.interaction_id,
+            labels=labels,
+            cause=form["cause"],
+            queue=queue_id,
+            item=item_id,
         )
     return go_to(f"/adjudicate/{queue_id}")
 

@@ -14,12 +14,14 @@ from app.access import Caller, require
 from app.criteria import Criterion
 from app.database import reading, transaction
 from app.errors import NotFound
+from app.history import history_of
 from app.ingest.stored import some_spans
 from app.ingest.telemetry import Span
 from app.ingest.tree import Tree
 from app.requests import current_time, refuse_nul
 from app.statistics.intervals import wilson
 from app.store.annotations import add_annotation, annotations_of, own_annotations
+from app.store.audit import note_labels
 from app.store.evaluations import coverage, evaluations_of
 from app.store.feedback import feedback_of
 from app.store.interactions import get_interaction, interactions_of_trace, list_interactions
@@ -151,6 +153,7 @@ def interaction(request: Request, caller: Reader, id: str) -> Response:
         evaluations = evaluations_of(session, [id]).get(id, [])
         annotations = annotations_of(session, [id]).get(id, [])
         feedback = feedback_of(session, caller.project, row.trace_id)
+        history = history_of(session, caller.project, id, criteria)
     judged = sentence_evidence(evaluations)
     mine = {one.criterion: one.final_label for one in annotations if one.reviewer == caller.name}
     return page(
@@ -166,6 +169,7 @@ def interaction(request: Request, caller: Reader, id: str) -> Response:
             for one in shown_verdicts(evaluations, criteria)
         ],
         annotations=shown_annotations(annotations, criteria),
+        history=history,
         feedback=[one for one in feedback if one.span_id in (None, row.span_id)],
         provenance=[(name, _origin(value)) for name, value in row.provenance.items()],
         may_review=caller.may("review"),
@@ -187,6 +191,7 @@ def annotate(
     criteria = criteria_of(request)
     with transaction(request.app.state.engine) as session:
         mine = own_annotations(session, id, reviewer=caller.name)
+        added = []
         for criterion, label in all_posted(form, "label.").items():
             earlier = mine.get(criterion)
             if earlier is not None and earlier.final_label == label:
@@ -204,7 +209,8 @@ def annotate(
                 idempotency_key=f"{form.get('key')}.{criterion}",
                 created_at=now,
             )
-            add_annotation(session, one, criteria=criteria)
+            added.append(add_annotation(session, one, criteria=criteria))
+        note_labels(session, caller.actor, added, now=now)
     return go_to(f"/interactions/{id}#annotations")
 
 

@@ -1,15 +1,16 @@
 """Downloads: the labels on what passes a filter, as CSV or JSON Lines."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.access import Caller, require
-from app.database import reading
-from app.export import LABEL_COLUMNS, csv_text, json_lines, label_rows
-from app.requests import refuse_nul
+from app.database import reading, transaction
+from app.export import LABEL_COLUMNS, csv_text, json_lines, label_rows, note_export
+from app.requests import current_time, refuse_nul
 from feedback_ui.filters import filter_from
 from feedback_ui.pages import HEADERS
 
@@ -22,10 +23,13 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
 def annotations(
     request: Request,
     caller: Annotated[Caller, Depends(require("read"))],
+    now: Annotated[datetime, Depends(current_time)],
     kind: Literal["csv", "jsonl"],
 ) -> Response:
     """All labels that stand on the interactions that pass the filter in the address."""
     filters = filter_from(request, dict(request.query_params))
+    with transaction(request.app.state.engine) as session:
+        note_export(session, caller.actor, caller.project, filters, what="annotations", now=now)
 
     def text() -> Iterator[str]:
         with reading(request.app.state.engine) as session:

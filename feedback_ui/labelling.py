@@ -84,8 +84,11 @@ def store_answers(
     key: str,
     criteria: Criteria,
     now: datetime,
-) -> None:
-    """Add an annotation per label; once the verdicts were seen, the blind label stays the first."""
+) -> list[Annotation]:
+    """The annotations that were added, one per label that says something new.
+
+    Once the verdicts were seen, the blind label stays the first.
+    """
     assert turn.id is not None
     earlier = annotations_of_turn(session, turn.id, withdrawn=True)
     free = item.gold is not None or queue.kind == ASSISTED
@@ -117,7 +120,7 @@ def store_answers(
         )
         if before is None or before.is_withdrawn or _says(before) != _says(one):
             rows.append(one)
-    add_annotations(session, rows, criteria=criteria)
+    return add_annotations(session, rows, criteria=criteria)
 
 
 def _blind(

@@ -14,8 +14,10 @@ from app.errors import Forbidden, TouchstoneError, UnknownField
 from app.requests import current_time, refuse_nul
 from app.store.adjudications import open_cases
 from app.store.alerts import open_alerts, within_alert
+from app.store.audit import note
 from app.store.reviews import Plan, create_calibration, create_queue, list_queues, progress_of
 from app.store.strata import MIXED
+from app.tables import ReviewQueue
 from feedback_ui.filters import filter_choices, filter_from
 from feedback_ui.pages import criteria_of, go_to, page, posted_form
 
@@ -65,6 +67,7 @@ def create(request: Request, caller: Person, form: Form, now: Now) -> Response:
                 created_by=caller.name,
                 now=now,
             )
+            _note_queue(session, caller, queue, now)
     except TouchstoneError as error:
         return _queue_list(request, caller, now, form, problem=error)
     return go_to(f"/review/{queue.id}")
@@ -76,7 +79,7 @@ def calibrate(request: Request, caller: Person, form: Form, now: Now) -> Respons
     check_lead(caller, "starts calibration rounds")
     try:
         with transaction(request.app.state.engine) as session:
-            create_calibration(
+            queue = create_calibration(
                 session,
                 project=caller.project,
                 name=form.get("name", ""),
@@ -86,6 +89,7 @@ def calibrate(request: Request, caller: Person, form: Form, now: Now) -> Respons
                 seed=secrets.randbits(32),
                 now=now,
             )
+            _note_queue(session, caller, queue, now)
     except TouchstoneError as error:
         return _queue_list(request, caller, now, {}, problem=error)
     return go_to("/review")
@@ -100,6 +104,21 @@ def check_lead(caller: Caller, what: str) -> None:
 def is_lead(caller: Caller) -> bool:
     """Whether the caller may draw samples, decide cases and read everybody's measures."""
     return caller.role in ("lead", "admin")
+
+
+def _note_queue(session: Session, caller: Caller, queue: ReviewQueue, now: datetime) -> None:
+    note(
+        session,
+        caller.actor,
+        "queue.created",
+        now=now,
+        project=caller.project,
+        about=queue.id,
+        name=queue.name,
+        kind=queue.kind,
+        criteria=queue.criteria,
+        eligible=queue.filters.get("eligible"),
+    )
 
 
 def _queue_list(

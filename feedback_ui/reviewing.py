@@ -17,6 +17,7 @@ from app.errors import BadRequest, Conflict, NotFound, UnknownField
 from app.requests import current_time, refuse_nul
 from app.store.adjudications import QUESTIONS
 from app.store.annotations import annotations_of_turn, withdraw_turn
+from app.store.audit import note, note_labels
 from app.store.interactions import get_interaction
 from app.store.reviewing import guidelines_changed, next_calibration
 from app.store.reviews import get_item, get_queue
@@ -30,7 +31,7 @@ from app.store.turns import (
     take_back_skipped,
     turn_of,
 )
-from app.tables import ReviewItem, ReviewQueue, ReviewTurn
+from app.tables import Annotation, ReviewItem, ReviewQueue, ReviewTurn
 from feedback_ui.desk import SKIP_REASONS, asked, criteria_asked
 from feedback_ui.labelling import KEPT, fields_of, read_answers, store_answers
 from feedback_ui.pages import HEADERS, criteria_of, go_to, page, posted_form, rendered
@@ -85,6 +86,7 @@ def label_item(
     key = form.get("key", "") or request.headers.get("idempotency-key", "")
     if not key:
         raise BadRequest("a label needs a key, so that it is stored once; reload the page")
+    rows: list[Annotation] = []
     with transaction(request.app.state.engine) as session:
         queue, item, turn = _mine(session, caller, queue_id, item_id)
         is_first = turn is None or turn.status != "stored"
@@ -92,7 +94,7 @@ def label_item(
             row = get_interaction(session, caller.project, item.interaction_id)
             answers = read_answers(form, criteria_asked(queue, criteria), row)
             turn = _finished(session, item, turn, caller, form, key, now)
-            store_answers(
+            rows = store_answers(
                 session, caller, queue, item, turn, answers, key=key, criteria=criteria, now=now
             )
         stops = is_first and stops_at_verdicts(session, caller, queue, item, turn, criteria, now)
@@ -102,6 +104,7 @@ def label_item(
             view = revealed_view(session, caller, queue, item, turn, criteria, now)
         elif _wants_page(request):
             view = next_view(session, caller, queue, criteria, now, stored=stored)
+        note_labels(session, caller.actor, rows, now=now, item=item_id)
     address = f"/review/{queue_id}"
     if stops or stored:
         address += f"/items/{item_id}" if stops else f"?stored={item_id}"
@@ -167,7 +170,7 @@ def withdraw(request: Request, caller: Person, now: Now, queue_id: int, item_id:
     with transaction(request.app.state.engine) as session:
         _, _, turn = _mine(session, caller, queue_id, item_id)
         if turn is not None and turn.status != "held":
-            _take_back(session, turn, now)
+            _take_back(session, caller, turn, now)
     return go_to(f"/review/{queue_id}")
 
 
@@ -178,7 +181,7 @@ def undo(request: Request, caller: Person, now: Now, queue_id: int) -> Response:
         get_queue(session, caller.project, queue_id)
         finished = history(session, queue_id, reviewer=caller.name)
         if finished:
-            _take_back(session, finished[0], now)
+            _take_back(session, caller, finished[0], now)
     return go_to(f"/review/{queue_id}")
 
 
@@ -279,9 +282,22 @@ def _leave(
     return go_to(f"/review/{queue_id}")
 
 
-def _take_back(session: Session, turn: ReviewTurn, now: datetime) -> None:
+def _take_back(session: Session, caller: Caller, turn: ReviewTurn, now: datetime) -> None:
     assert turn.id is not None
-    reopen_turn(session, turn, fields_of(withdraw_turn(session, turn.id, now=now)), now=now)
+    taken = withdraw_turn(session, turn.id, now=now)
+    reopen_turn(session, turn, fields_of(taken), now=now)
+    for row in list(taken.values())[:1]:
+        note(
+            session,
+            caller.actor,
+            "label.withdrawn",
+            now=now,
+            project=caller.project,
+            about=row.interaction_id,
+            labels={one.criterion: one.final_label for one in taken.values()},
+            queue=turn.queue_id,
+            item=turn.item_id,
+        )
 
 
 def _seconds(text: str | None) -> float | None:

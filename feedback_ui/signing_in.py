@@ -4,11 +4,13 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
+from sqlmodel import Session
 
-from app.access import SESSION_COOKIE, check_same_origin, set_session_cookie
+from app.access import SESSION_COOKIE, check_same_origin, set_session_cookie, source_of
 from app.database import reading, transaction
 from app.errors import TouchstoneError, Unauthenticated
 from app.requests import current_time, refuse_nul
+from app.store.audit import Actor, note
 from app.store.reviewers import (
     SHORTEST_PASSWORD,
     SignedIn,
@@ -16,6 +18,7 @@ from app.store.reviewers import (
     end_session,
     note_failure,
     reviewer_of_link,
+    reviewer_of_session,
     set_password,
     sign_in_by_link,
     start_session,
@@ -52,12 +55,15 @@ def sign_in(request: Request, form: Form, now: Now) -> Response:
 
 
 @router.post("/sign-out", dependencies=[Depends(check_same_origin)])
-def sign_out(request: Request) -> Response:
+def sign_out(request: Request, now: Now) -> Response:
     """End the session on the server, too."""
     token = request.cookies.get(SESSION_COOKIE)
     if token is not None:
         with transaction(request.app.state.engine) as session:
+            reviewer = reviewer_of_session(session, token, now=now)
             end_session(session, token)
+            if reviewer is not None:
+                _note(session, request, reviewer, "sign_in.ended", now)
     response = go_to("/sign-in")
     response.delete_cookie(SESSION_COOKIE)
     return response
@@ -68,6 +74,8 @@ def _by_link(request: Request, form: Form, now: datetime) -> SignedIn:
         signed_in = sign_in_by_link(session, form["link"], now=now)
         if form.get("password"):
             set_password(session, signed_in.reviewer, form["password"])
+        chosen = True if form.get("password") else None
+        _note(session, request, signed_in.reviewer, "sign_in.by_link", now, new_password=chosen)
     return signed_in
 
 
@@ -77,9 +85,29 @@ def _by_name(request: Request, form: Form, now: datetime) -> SignedIn:
         reviewer = check_password(session, name, password, now=now)
     with transaction(request.app.state.engine) as session:
         if reviewer is not None:
-            return start_session(session, reviewer, now=now)
-        note_failure(session, name, now=now)
+            signed_in = start_session(session, reviewer, now=now)
+            _note(session, request, reviewer, "sign_in.by_password", now)
+            return signed_in
+        known = note_failure(session, name, now=now)
+        _note(session, request, known, "sign_in.failed", now)
     raise Unauthenticated("name and password do not belong together; check both and try again")
+
+
+def _note(
+    session: Session,
+    request: Request,
+    reviewer: Reviewer | None,
+    action: str,
+    now: datetime,
+    **details: object,
+) -> None:
+    """In the audit log; a name that nobody has may be a password in the wrong field, so it is not
+    kept."""
+    name = reviewer.name if reviewer is not None else "unknown"
+    role = reviewer.role if reviewer is not None else ""
+    project = reviewer.project if reviewer is not None else ""
+    actor = Actor(name, role, source_of(request))
+    note(session, actor, action, now=now, project=project, about=name, **details)
 
 
 def _form(

@@ -44,7 +44,7 @@ def test_every_command_explains_itself(name: str) -> None:
 )
 def test_a_command_line_in_the_manual_uses_options_that_exist(line: str) -> None:
     words = line.split()[1:]
-    command = words[: 2 if words[0] in {"keys", "reviewers", "bench"} else 1]
+    command = words[: 2 if words[0] in {"audit", "keys", "reviewers", "bench"} else 1]
     result = subprocess.run(
         [sys.executable, "-m", "app", *command, "--help"],
         capture_output=True,

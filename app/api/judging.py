@@ -26,6 +26,7 @@ from app.database import transaction
 from app.errors import Forbidden, TooLarge, UnknownField
 from app.requests import body_of, current_time, json_of, validated
 from app.store.annotations import add_annotation
+from app.store.audit import note_labels
 from app.tables import Annotation
 from evaluators.protocol import EvaluatorSpec, Sample
 
@@ -79,6 +80,7 @@ def post_annotations(
     made = [_annotation(caller, one, criteria, now) for one in asked]
     with transaction(request.app.state.engine) as session:
         stored = [add_annotation(session, one, criteria=criteria) for one in made]
+        note_labels(session, caller.actor, stored, now=now)
     shown = [annotation_json(one) for one in stored]
     return JsonAnswer({"annotations": shown} if isinstance(sent, list) else shown[0])
 

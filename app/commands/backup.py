@@ -1,13 +1,17 @@
 """`touchstone backup`: a copy of the database as of one moment, while the server runs."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app.backup import back_up
+from app.commands.operator import operator
 from app.commands.progress import progress_bar
+from app.database import open_database, transaction
 from app.settings import read_settings
+from app.store.audit import note
 
 
 def command(
@@ -20,6 +24,12 @@ def command(
 
     Example: touchstone backup touchstone-2026-11-18.db
     """
+    url = read_settings().database_url
     with progress_bar("Copying", None) as advance:
-        size = back_up(read_settings().database_url, file, advance)
+        size = back_up(url, file, advance)
+    engine = open_database(url)
+    with transaction(engine) as session:
+        now = datetime.now(UTC)
+        note(session, operator(), "backup.made", now=now, about=file.name, n_bytes=size)
+    engine.dispose()
     typer.echo(f"wrote {file}, {size:,} bytes")

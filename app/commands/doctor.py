@@ -13,9 +13,10 @@ from rich.table import Table
 from sqlalchemy import Engine
 
 from app.assembly import TRACES_PER_ROUND, assemble
+from app.commands.operator import operator
 from app.commands.progress import progress_bar
 from app.criteria import read_criteria
-from app.database import open_database, reading
+from app.database import open_database, reading, transaction
 from app.errors import NotFound
 from app.ingest.assemble import TraceReading
 from app.ingest.dialects import EXTRACTOR
@@ -23,6 +24,7 @@ from app.ingest.doctor import Diagnosis, SpanDiagnosis, examine
 from app.ingest.stored import telemetry_of
 from app.main import find_evaluators
 from app.settings import read_settings
+from app.store.audit import note
 from app.store.extractions import DAYS, count_traces, outdated_traces, recent_tallies
 from evaluators.protocol import EvaluatorSpec
 
@@ -52,6 +54,9 @@ def command(
             found = [one.spec for one in find_evaluators(settings)]
             specs = [spec for spec in found if spec.criterion in criteria.by_name]
             n = reextract_traces(engine, specs, every=every)
+            with transaction(engine) as session:
+                now = datetime.now(UTC)
+                note(session, operator(), "traces.reextracted", now=now, about=EXTRACTOR, n=n)
             _say_reextracted(n, as_json)
         elif trace_id is None:
             _overview(engine, project, as_json)

@@ -4,14 +4,16 @@ import gzip
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
 
 import typer
 from sqlmodel import Session
 
+from app.commands.operator import operator
 from app.commands.progress import progress_bar
-from app.database import open_database, reading
+from app.database import open_database, reading, transaction
 from app.errors import UnknownField
 from app.export import (
     LABEL_COLUMNS,
@@ -20,6 +22,7 @@ from app.export import (
     interaction_rows,
     json_lines,
     label_rows,
+    note_export,
 )
 from app.requests import instant_of
 from app.settings import read_settings
@@ -55,6 +58,9 @@ def command(
     )
     engine = open_database(settings.database_url)
     try:
+        with transaction(engine) as session:
+            now = datetime.now(UTC)
+            note_export(session, operator(), project, filters, what=what, now=now)
         with reading(engine) as session, _opened(file) as out:
             total = count_interactions(session, project, filters, labelled=what == "annotations")
             with progress_bar("Exporting", total) as advance:

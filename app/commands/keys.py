@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.table import Column, Table
 from sqlalchemy import Engine
 
+from app.commands.operator import operator
 from app.database import open_database, reading, transaction
 from app.settings import read_settings
+from app.store.audit import note
 from app.store.keys import SCOPES, create_key, list_keys, revoke_key
 from app.tables import ApiKey
 
@@ -44,6 +46,17 @@ def create(
             scopes=scope or ["ingest"],
             now=now,
             expires_at=expires_at,
+        )
+        note(
+            session,
+            operator(),
+            "key.created",
+            now=now,
+            project=project,
+            about=key.row.key_id,
+            name=name,
+            scopes=key.row.scopes,
+            expires=expires_at.isoformat() if expires_at else None,
         )
     typer.echo(key.text)
     typer.echo("Keep it now: only its digest is stored, so it cannot be shown again.", err=True)
@@ -81,7 +94,17 @@ def revoke(key_id: Annotated[str, typer.Argument(help="The id, as `list` shows i
     Example: touchstone keys revoke 1f0c5a9e7b3d2468
     """
     with _database() as engine, transaction(engine) as session:
-        key = revoke_key(session, key_id, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        key = revoke_key(session, key_id, now=now)
+        note(
+            session,
+            operator(),
+            "key.revoked",
+            now=now,
+            project=key.project,
+            about=key_id,
+            name=key.name,
+        )
     typer.echo(f"The key {key.name!r} is revoked.")
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated
@@ -10,10 +11,12 @@ import typer
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from app.commands.operator import operator
 from app.commands.progress import progress_bar
 from app.database import open_database, overwrite_deleted, reading, reclaim, transaction
 from app.errors import UnknownField
 from app.settings import read_settings
+from app.store.audit import note
 from app.store.erasing import Erased, erase_trace, traces_of_user, would_erase
 from app.store.interactions import hash_user
 from app.store.pruning import count_interactions, count_traces, prune_interactions, prune_traces
@@ -70,6 +73,7 @@ def command(
                     counts[name] = count(session, project, before)
                 if not dry_run:
                     counts[name] = _forget(engine, name, project, before, counts[name], prune)
+                    _note(engine, name, project, days, counts[name], now)
         with reading(engine) as session:
             chosen = _chosen(session, project, traces or (), users or ())
         erased = Erased()
@@ -107,6 +111,12 @@ def _forget(
                 return gone
 
 
+def _note(engine: Engine, name: str, project: str, days: int, n: int, now: datetime) -> None:
+    with transaction(engine) as session:
+        action = "trace.pruned" if name == "traces" else "interaction.pruned"
+        note(session, operator(), action, now=now, project=project, days=days, n=n)
+
+
 def _chosen(
     session: Session, project: str, traces: Sequence[str], users: Sequence[str]
 ) -> list[str]:
@@ -123,7 +133,17 @@ def _erase(engine: Engine, project: str, trace_id: str, now: datetime, dry_run: 
             return would_erase(session, project, trace_id)
     with transaction(engine) as session:
         overwrite_deleted(session)
-        return erase_trace(session, project, trace_id, now=now)
+        erased = erase_trace(session, project, trace_id, now=now)
+        note(
+            session,
+            operator(),
+            "trace.erased",
+            now=now,
+            project=project,
+            about=trace_id,
+            **asdict(erased),
+        )
+        return erased
 
 
 def _tell(counts: dict[str, int], dry_run: bool, as_json: bool) -> None:

@@ -11,6 +11,7 @@ import typer
 from sqlmodel import Session, col, select
 
 from app.commands.learn import learn_week
+from app.commands.operator import operator
 from app.criteria import read_criteria
 from app.database import open_database, reading, transaction
 from app.errors import NotFound, SetupError, UnknownField
@@ -160,7 +161,7 @@ def issue_report(
                 now=now,
                 time_zone=settings.time_zone,
             )
-            return save_report(session, report, now=now).body
+            return save_report(session, report, now=now, actor=operator()).body
     finally:
         engine.dispose()
 

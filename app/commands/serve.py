@@ -13,11 +13,14 @@ import typer
 import uvicorn
 from sqlalchemy import Engine
 
+from app.commands.configured import note_start
+from app.commands.operator import operator
 from app.database import open_database, transaction
 from app.errors import SetupError
 from app.main import create_app
 from app.migrate import migrate
 from app.settings import Settings, read_settings
+from app.store.audit import note
 from app.store.reviewers import bootstrap_admin
 
 WORKER = (sys.executable, "-m", "app", "work")
@@ -42,6 +45,8 @@ def command(
     if supervisor is not None:
         supervisor.start()
     app = create_app(settings)
+    last = note_start(engine, settings, app.state.criteria, app.state.specs)
+    print(f"Audit log: {last.seq} entries; to prove it whole later, keep {last}", flush=True)
     app.state.score.warm()
     try:
         config = uvicorn.Config(
@@ -114,7 +119,10 @@ def _listen(settings: Settings) -> socket.socket:
 def _greet(engine: Engine, settings: Settings, port: int) -> None:
     address = f"http://{settings.host}:{port}"
     with transaction(engine) as session:
-        token = bootstrap_admin(session, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        token = bootstrap_admin(session, now=now)
+        if token is not None:
+            note(session, operator(), "reviewer.added", now=now, about="admin", role="admin")
     print(f"Touchstone listens on {address}", flush=True)
     if settings.open_access:
         print("Open access: keys and sign-in are off, on loopback only.", flush=True)

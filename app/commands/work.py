@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
@@ -11,11 +12,12 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
+from app.commands.configured import note_start
 from app.commands.learn import learn_week
 from app.criteria import Criteria, read_criteria
 from app.database import open_database
 from app.delivery import by_masked_name, send_report
-from app.errors import SetupError
+from app.errors import SetupError, TouchstoneError
 from app.isolation import Isolated, JudgeHost, isolate
 from app.main import find_evaluators, load_all
 from app.schedule import tend_reports
@@ -51,6 +53,10 @@ def command(
     host = JudgeHost(partial(find_evaluators, settings), answer_seconds=settings.judge_seconds)
     evaluators = isolated_evaluators(settings, criteria, host)
     engine = open_database(settings.database_url)
+    if parent is None:
+        # A worker waits for its database; what it judges by is noted where one answers.
+        with suppress(TouchstoneError):
+            note_start(engine, settings, criteria, [one.spec for one in evaluators])
     chores = threading.Thread(
         target=run_chore,
         args=(report_chore(engine, criteria, settings),),

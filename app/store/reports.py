@@ -7,10 +7,13 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from app.database import exclude_others
+from app.store.audit import SERVER, Actor, note
 from app.tables import Report
 
 
-def save_report(session: Session, body: Mapping[str, Any], *, now: datetime) -> Report:
+def save_report(
+    session: Session, body: Mapping[str, Any], *, now: datetime, actor: Actor = SERVER
+) -> Report:
     """Issue a report; the stored one where it says the same, else a new revision with a note.
 
     The note names the headings and sections that changed since the revision before.
@@ -21,18 +24,29 @@ def save_report(session: Session, body: Mapping[str, Any], *, now: datetime) -> 
     if last is not None and last.sha256 == body["sha256"]:
         return last
     revision = last.revision + 1 if last is not None else 1
-    note = _change_note(last, body, now) if last is not None else ""
+    changed = _change_note(last, body, now) if last is not None else ""
     report = Report(
         project=project,
         application=application,
         week=week,
         revision=revision,
-        body={**body, "revision": revision, "change_note": note},
+        body={**body, "revision": revision, "change_note": changed},
         sha256=body["sha256"],
         created_at=now,
     )
     session.add(report)
     session.flush()
+    about = f"{week} {application}".strip()
+    note(
+        session,
+        actor,
+        "report.issued",
+        now=now,
+        project=project,
+        about=about,
+        revision=revision,
+        sha256=body["sha256"],
+    )
     return report
 
 

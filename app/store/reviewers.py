@@ -130,11 +130,12 @@ def check_password(session: Session, name: str, password: str, *, now: datetime)
     return reviewer if reviewer is not None and reviewer.disabled_at is None else None
 
 
-def note_failure(session: Session, name: str, *, now: datetime) -> None:
-    """Remember a wrong password for a while, so that the next attempts have to wait."""
+def note_failure(session: Session, name: str, *, now: datetime) -> Reviewer | None:
+    """Whose name it is; a wrong password is remembered, so that the next attempts have to wait."""
     reviewer = session.exec(select(Reviewer).where(Reviewer.name == name.strip())).first()
     if reviewer is not None:
         _issue(session, reviewer, "failure", now, FAILURE_WINDOW)
+    return reviewer
 
 
 def set_password(session: Session, reviewer: Reviewer, password: str) -> None:

@@ -1,0 +1,137 @@
+"""`touchstone audit`: read the audit log, prove that it is whole, and tell who judged an answer."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+from sqlalchemy import Engine
+
+from app.commands.operator import operator
+from app.criteria import read_criteria
+from app.database import open_database, reading, transaction
+from app.errors import UnknownField
+from app.history import History, history_of
+from app.settings import read_settings
+from app.store.audit import Head, entries, note, verify
+from app.tables import AuditEntry
+
+app = typer.Typer(help="Who did what: the audit log.", no_args_is_help=True)
+
+Project = Annotated[str, typer.Option(help="The project of the answer.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_(
+    project: Annotated[str | None, typer.Option(help="Only acts in this project.")] = None,
+    about: Annotated[str | None, typer.Option(help="Only acts on the thing of this id.")] = None,
+    action: Annotated[str, typer.Option(help="Only acts of this kind, such as label.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many, the oldest.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, an entry a line.")] = False,
+) -> None:
+    """Show the entries, oldest first; with --json they are whole, to be kept elsewhere.
+
+    Example: touchstone audit list --action label --json
+    """
+    with _database() as engine, reading(engine) as session:
+        found = islice(entries(session, project=project, about=about, action=action), limit)
+        if as_json:
+            for one in found:
+                typer.echo(json.dumps(one.model_dump(mode="json")))
+            return
+        _show(found)
+
+
+@app.command("verify")
+def verify_(
+    expect: Annotated[
+        str | None,
+        typer.Option(help="The head that an earlier verify printed, NUMBER:DIGEST."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that no entry was changed, dropped or moved; exit code 2 names the first that was.
+
+    Keep what it prints somewhere else: only with --expect is it found when somebody wrote all of
+    the log anew, or cut its end off.
+
+    Example: touchstone audit verify
+    """
+    noted = _head(expect) if expect is not None else None
+    with _database() as engine:
+        with reading(engine) as session:
+            last = verify(entries(session), noted)
+        with transaction(engine) as session:
+            note(session, operator(), "audit.verified", now=datetime.now(UTC), about=last.seq)
+    if as_json:
+        typer.echo(json.dumps({"entries": last.seq, "head": str(last)}))
+        return
+    typer.echo(f"{last.seq} entries, none changed, missing or moved. Note this elsewhere: {last}")
+
+
+@app.command()
+def interaction(
+    id: Annotated[str, typer.Argument(help="The id, as lists and reports show it.")],
+    project: Project = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Tell which version of which evaluator judged an answer, and who overruled it.
+
+    Example: touchstone audit interaction 0f1e2d3c4b5a69788796a5b4c3d2e1f0
+    """
+    with _database() as engine, reading(engine) as session:
+        found = history_of(session, project, id, read_criteria())
+    if as_json:
+        typer.echo(json.dumps(_as_json(found), indent=2, ensure_ascii=False, default=str))
+        return
+    row = found.interaction
+    typer.echo(f"Interaction {row.id} of {row.application!r}, {row.started_at:%Y-%m-%d %H:%M} UTC")
+    if row.erased_at is not None:
+        typer.echo(f"Its words were erased on {row.erased_at:%Y-%m-%d %H:%M} UTC.")
+    for event in found.events:
+        typer.echo(f"{event.at:%Y-%m-%d %H:%M:%S} UTC  {event.sentence}")
+
+
+@contextmanager
+def _database() -> Iterator[Engine]:
+    engine = open_database(read_settings().database_url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _head(text: str) -> Head:
+    number, _, digest = text.partition(":")
+    if not number.isdecimal() or len(digest) != 64:
+        raise UnknownField(f"--expect must be NUMBER:DIGEST as verify prints it, not {text!r}")
+    return Head(int(number), digest)
+
+
+def _show(found: Iterator[AuditEntry]) -> None:
+    table = Table(Column("n", justify="right"), "when (UTC)", "who", "did", "to", "details")
+    for one in found:
+        who = f"{one.actor} ({one.role}{', ' if one.source else ''}{one.source})"
+        when = f"{one.at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(
+            str(one.seq), when, escape(who), one.action, escape(one.about), escape(one.details)
+        )
+    Console().print(table)
+
+
+def _as_json(found: History) -> dict[str, Any]:
+    row = found.interaction
+    names = ("id", "trace_id", "span_id", "application", "model", "started_at", "erased_at")
+    return {
+        **{name: getattr(row, name) for name in names},
+        "words": row.content_hash,
+        "events": [event._asdict() for event in found.events],
+        "log": found.acts,
+    }
