@@ -24,6 +24,7 @@ from app.store.interactions import interactions_of_trace
 from app.store.spans import due_traces
 from app.tables import Interaction, Trace
 from app.worker import assemble_due
+from feedback_ui.doctoring import SPANS_SHOWN
 from tests.builders import WEDNESDAY, a_span
 from tests.telemetry import put_spans
 from tests.test_metrics import scrape
@@ -220,3 +221,24 @@ def test_a_trace_of_feedback_alone_is_no_trace_without_words(
         (told,) = recent_tallies(session, "default", now=LATER)
         assert (told.traces, told.empty_traces) == (1, 1)
         assert due_traces(session, now=LATER, quiet_seconds=0, max_age_seconds=0, limit=9) == []
+
+
+def test_the_page_of_a_huge_trace_reads_a_part_of_it_and_leads_on(
+    client: TestClient, engine: Engine, settings: Settings
+) -> None:
+    second = 1_000_000_000
+    steps = [
+        a_span(span_id=f"{n + 1:016x}", start_ns=n * second + 1, attributes=STRANGE)
+        for n in range(SPANS_SHOWN + 20)
+    ]
+    put(engine, *steps, a_span())
+    assemble_due(engine, [], settings, now=LATER)
+    first = client.get(f"/traces/{TRACE}/doctor").text
+    assert first.count("acme.chat.ask") == SPANS_SHOWN
+    assert f"This trace has {SPANS_SHOWN + 21} spans; 1 to {SPANS_SHOWN}" in first
+    assert f"The span <code>{a_span().span_id}</code> makes an interaction" in first
+    assert f'href="?from_span={SPANS_SHOWN + 1}"' in first
+    rest = client.get(f"/traces/{TRACE}/doctor?from_span={SPANS_SHOWN + 1}").text
+    assert rest.count("acme.chat.ask") == 20
+    assert "Later spans" not in rest
+    assert 'href="?from_span=1"' in rest

@@ -11,7 +11,14 @@ from app.ingest.chunks import spans_of_chunk
 from app.ingest.otlp_protobuf import logs_in, parse
 from app.ingest.telemetry import LogRecord, Span
 from app.packing import unpack
-from app.store.spans import chunks_holding, chunks_of, entries_of, logs_stored, some_entries
+from app.store.spans import (
+    chunks_holding,
+    chunks_of,
+    entries_of,
+    logs_of_spans,
+    logs_stored,
+    some_entries,
+)
 from app.tables import LogEntry, SpanChunk
 
 TraceKey: TypeAlias = tuple[str, str]
@@ -57,6 +64,15 @@ def some_spans(
         span for chunk in chunks_holding(session, entries) for span in _kept_spans(chunk, kept)
     ]
     return sorted(spans, key=lambda span: (span.start_ns, span.span_id))
+
+
+def part_of(session: Session, project: str, trace_id: str, *, start: int, limit: int) -> Telemetry:
+    """Up to `limit` spans of a trace from position `start` on, and the log records of those."""
+    spans = some_spans(session, project, trace_id, start=start, limit=limit)
+    ids = [span.span_id for span in spans]
+    entries = logs_of_spans(session, project, trace_id, ids)
+    logs = [log for entry in entries for log in _log_records(entry)]
+    return Telemetry(spans, sorted(logs, key=lambda log: log.time_ns))
 
 
 def logs_of(session: Session, project: str, trace_id: str) -> list[LogRecord]:

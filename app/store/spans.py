@@ -173,6 +173,15 @@ def logs_stored(session: Session, keys: Sequence[tuple[str, str]]) -> list[LogEn
     return _rows_of(session, LogEntry, keys)
 
 
+def logs_of_spans(
+    session: Session, project: str, trace_id: str, span_ids: Sequence[str]
+) -> list[LogEntry]:
+    """The log records of these spans of a trace, still packed."""
+    mine = (LogEntry.project == project, LogEntry.trace_id == trace_id)
+    query = select(LogEntry).where(*mine, col(LogEntry.span_id).in_(span_ids))
+    return list(session.exec(query))
+
+
 def due_traces(
     session: Session,
     *,
