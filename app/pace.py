@@ -98,6 +98,15 @@ def pace_of(items: Sequence[Item]) -> Pace | None:
     )
 
 
+def paces_of(items: Sequence[Item]) -> list[tuple[str, Pace]]:
+    """The pace of each person, by name; what is faster than reading is for their own eyes."""
+    mine: dict[str, list[Item]] = defaultdict(list)
+    for one in items:
+        mine[one.reviewer].append(one)
+    paces = ((name, pace_of(some)) for name, some in sorted(mine.items()))
+    return [(name, pace) for name, pace in paces if pace is not None]
+
+
 def ranges_of(items: Sequence[Item]) -> Ranges | None:
     """The range of several people's medians, or None for so few that it would tell on one."""
     seconds: dict[str, list[float]] = defaultdict(list)

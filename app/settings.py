@@ -78,6 +78,11 @@ class Settings(BaseSettings):
         "", description="Address of this server for people, for links in delivered reports."
     )
 
+    pace_per_person: bool = Field(
+        False,
+        description="Show leads how fast each reviewer works; without it, ranges of several only.",
+    )
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, url: str) -> str:

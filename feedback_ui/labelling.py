@@ -18,6 +18,7 @@ from app.access import Caller
 from app.criteria import Criteria, Criterion
 from app.errors import UnknownField
 from app.store.annotations import add_annotations, annotations_of_turn
+from app.store.blindness import has_seen
 from app.store.reviews import ASSISTED
 from app.tables import Annotation, Interaction, ReviewItem, ReviewQueue, ReviewTurn
 from feedback_ui.pages import all_posted
@@ -91,6 +92,7 @@ def store_answers(
     """
     assert turn.id is not None
     earlier = annotations_of_turn(session, turn.id, withdrawn=True)
+    knows = has_seen(session, queue, item, caller.name)
     free = item.gold is not None or queue.kind == ASSISTED
     told = {"assisted": True} if queue.kind == ASSISTED else {}
     rows = []
@@ -101,7 +103,7 @@ def store_answers(
             interaction_id=item.interaction_id,
             criterion=criterion,
             reviewer=caller.name,
-            blind_label=_blind(queue, turn, before, label),
+            blind_label=None if knows and not before else _blind(queue, turn, before, label),
             final_label=label,
             stratum=item.stratum,
             inclusion_probability=None if free else item.inclusion_probability,

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.access import Caller, require
 from app.database import reading
 from app.measures import Estimate, Measures, Share, measure
-from app.pace import pace_of, ranges_of, timed_items
-from app.requests import refuse_nul
+from app.pace import pace_of, paces_of, ranges_of, timed_items
+from app.requests import refuse_nul, settings_of
 from app.store.reviews import get_queue, list_queues
 from feedback_ui.pages import criteria_of, page, percent
 from feedback_ui.passages import letter_of
@@ -36,7 +36,9 @@ def measures(
         found = measure(session, caller.project, criteria, queue_id=number)
         own = timed_items(session, caller.project, queue_id=number, reviewer=caller.name)
         everybody = timed_items(session, caller.project, queue_id=number)
+    by_name = settings_of(request).pace_per_person
     shown: dict[str, Any] = {"queues": queues, "chosen": number, "measures": found}
+    is_lead = caller.role in ("lead", "admin")
     return page(
         request,
         "measures.html",
@@ -44,7 +46,9 @@ def measures(
         pairs={one.criterion.name: _pairs(one, caller.name) for one in found},
         headline=_headline(found),
         pace=pace_of(own),
-        ranges=ranges_of(everybody) if caller.role in ("lead", "admin") else None,
+        ranges=ranges_of(everybody) if is_lead and not by_name else None,
+        by_name=by_name,
+        paces=paces_of(everybody) if is_lead and by_name else [],
         swayed=[one for one in found if one.changed.interval.low > TOO_MANY_CHANGED],
         number=_number,
         between=_between,

@@ -217,3 +217,8 @@ def test_the_page_says_what_is_known_and_names_nobody(
     main = html.split("<main", 1)[1]
     assert not any(name in main for name in ("anna", "ben", "carla"))
     assert client.get("/measures?queue=99").status_code == 404
+    state = client.app.state  # type: ignore[attr-defined]
+    state.settings = settings.model_copy(update={"pace_per_person": True})
+    told = client.get("/measures").text
+    assert all(f'<th scope="row">{name}</th>' in told for name in ("anna", "ben", "carla"))
+    assert "leads see your median" in told

@@ -312,3 +312,41 @@ def test_eight_processes_never_give_an_item_to_more_than_it_needs_or_to_anybody_
     labels = Counter(turn.item_id for turn in turns)
     assert labels == {item.id: item.need for item in items_of(engine, queue)}
     assert len({(turn.item_id, turn.reviewer) for turn in turns}) == len(turns)
+
+
+def test_who_saw_the_verdicts_on_an_answer_gets_it_in_no_blind_queue(
+    engine: Engine, criteria: Criteria, now: datetime
+) -> None:
+    blind = a_queue(engine, criteria, now, n=4)
+    assisted = a_queue(engine, criteria, now, n=4, name="triage", size=2, kind="assisted")
+    calibration = a_queue(engine, criteria, now, n=4, name="practice")
+    with transaction(engine) as session:
+        session.get_one(ReviewQueue, calibration.id).kind = "calibration"
+    seen = {claimed(engine, assisted, "anna", now).item_id}
+    finish(engine, claimed(engine, assisted, "anna", now), now, status="skipped")
+    second = claimed(engine, assisted, "anna", now)
+    seen.add(second.item_id)
+    finish(engine, second, now, status="skipped")
+    with transaction(engine) as session:
+        assert assisted.id is not None
+        take_back_skipped(session, assisted.id, reviewer="anna")
+    known = {one.interaction_id for one in items_of(engine, assisted) if one.id in seen}
+    assert len(known) == 2
+    for reviewer, queue, n in (("anna", blind, 2), ("anna", calibration, 4), ("ben", blind, 2)):
+        got = [one.interaction_id for one in labelled_by(engine, queue, reviewer, now)]
+        assert len(got) == n
+        if (reviewer, queue) == ("anna", blind):
+            assert not known & set(got)
+    assert claimed(engine, assisted, "anna", now).item_id in seen
+
+
+def labelled_by(
+    engine: Engine, queue: ReviewQueue, reviewer: str, now: datetime
+) -> list[ReviewItem]:
+    """The items that somebody gets who labels until nothing is left."""
+    items = {one.id: one for one in items_of(engine, queue)}
+    found = []
+    while (turn := claim(engine, queue, reviewer, now)) is not None:
+        finish(engine, turn, now)
+        found.append(items[turn.item_id])
+    return found

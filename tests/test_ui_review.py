@@ -438,3 +438,17 @@ def test_people_choose_when_to_stop_at_verdicts_where_the_queue_shows_them(
 def test_every_rule_has_an_example_each_way(client: TestClient, queue: str) -> None:
     html = client.get(queue).text
     assert html.count("\nPasses: ") == html.count("\nFails: ") == 2 * len(GOOD)
+
+
+def test_a_label_on_an_item_whose_verdicts_came_in_view_meanwhile_is_not_blind(
+    client: TestClient, queue: str, engine: Engine
+) -> None:
+    held = item_in(client.get(queue).text)
+    form = {"name": "triage", "size": "3", "kind": "assisted"}
+    assisted = client.post("/review", data=form, follow_redirects=False).headers["location"]
+    for number in range(3):
+        label(client, item_in(client.get(assisted).text), key=f"t{number}")
+    label(client, held, key="late")
+    late = [row for row in annotations(engine) if row.idempotency_key.startswith("late")]
+    assert {row.blind_label for row in late} == {None}
+    assert "another reviewer, who has not seen the verdicts" in client.get(queue).text

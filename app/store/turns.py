@@ -8,14 +8,15 @@ because lost work is worse than one label too many.
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_
+from sqlalchemy import ColumnElement, and_, exists, func, or_, update
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from app.database import exclude_others
 from app.errors import Conflict
+from app.store.blindness import was_seen
 from app.store.reviews import EVERYBODY
-from app.tables import Interaction, ReviewItem, ReviewTurn
+from app.tables import Interaction, ReviewItem, ReviewQueue, ReviewTurn
 
 LEASE = timedelta(minutes=15)
 REPEAT_AFTER = timedelta(days=7)
@@ -28,7 +29,8 @@ def claim_turn(
 ) -> ReviewTurn | None:
     """The turn this reviewer holds, else one at the next free item; None when none is free.
 
-    Nobody gets an item twice, but for those drawn to be asked again a week later.
+    Nobody gets an item twice, but for those drawn to be asked again a week later, and in a blind
+    queue nobody gets one on which they saw the verdicts elsewhere.
     """
     exclude_others(session, f"queue {queue_id}")
     held = _held_by(session, queue_id, reviewer, now)
@@ -151,14 +153,19 @@ def settle_item(session: Session, item: ReviewItem, *, now: datetime) -> None:
 
 
 def take_back_skipped(session: Session, queue_id: int, *, reviewer: str) -> None:
-    """Let this reviewer have the items again that they skipped."""
-    session.execute(
-        delete(ReviewTurn).where(
-            col(ReviewTurn.queue_id) == queue_id,
-            col(ReviewTurn.reviewer) == reviewer,
-            col(ReviewTurn.status) == "skipped",
-        )
+    """Let this reviewer have the items again that they skipped; that they saw them stays known."""
+    again = {
+        "status": "held",
+        "until_at": col(ReviewTurn.started_at),
+        "finished_at": None,
+        "reason": None,
+    }
+    skipped = update(ReviewTurn).where(
+        col(ReviewTurn.queue_id) == queue_id,
+        col(ReviewTurn.reviewer) == reviewer,
+        col(ReviewTurn.status) == "skipped",
     )
+    session.execute(skipped.values(again))
 
 
 def history(
@@ -188,7 +195,8 @@ def _next_item(
     session: Session, queue_id: int, reviewer: str, now: datetime
 ) -> tuple[ReviewItem | None, int]:
     """The next item and the occasion: 2 for one that is due to be asked again, else 1."""
-    items = select(ReviewItem).where(ReviewItem.queue_id == queue_id)
+    queue = session.get_one(ReviewQueue, queue_id)
+    items = select(ReviewItem).where(ReviewItem.queue_id == queue_id, ~was_seen(queue, reviewer))
     items = items.order_by(col(ReviewItem.position)).limit(1)
     due = session.exec(items.where(col(ReviewItem.repeats), *_is_due(reviewer, now))).first()
     if due is not None:
