@@ -15,7 +15,7 @@ could otherwise point its own name at this machine and read everything.
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
@@ -51,6 +51,8 @@ class Caller:
     source: str = ""
     """The address that the request came from."""
     key_id: str = ""
+    masked: bool = False
+    """Whether pages hide personal data from this caller."""
 
     @property
     def actor(self) -> Actor:
@@ -164,7 +166,8 @@ def _open_caller(request: Request) -> Caller:
             "unset TOUCHSTONE_OPEN_ACCESS to serve other names"
         )
     check_same_origin(request, strict=False)
-    return OPEN_CALLER
+    settings: Settings = request.app.state.settings
+    return replace(OPEN_CALLER, masked=settings.mask_personal_data)
 
 
 def _key_caller(request: Request, presented: PresentedKey, now: datetime) -> Caller:
@@ -181,7 +184,8 @@ def _session_caller(request: Request, token: str, now: datetime) -> Caller:
         raise Unauthenticated("the sign-in has ended; sign in again at /sign-in")
     check_same_origin(request)
     scopes = ROLE_SCOPES.get(reviewer.role, frozenset())
-    return Caller(reviewer.project, reviewer.name, reviewer.role, scopes, source=source_of(request))
+    caller = Caller(reviewer.project, reviewer.name, reviewer.role, scopes, source_of(request))
+    return replace(caller, masked=request.app.state.settings.mask_personal_data)
 
 
 def _split(text: str) -> PresentedKey:

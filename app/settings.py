@@ -78,6 +78,10 @@ class Settings(BaseSettings):
         "", description="Address of this server for people, for links in delivered reports."
     )
 
+    mask_personal_data: bool = Field(
+        False,
+        description="Show mail addresses, phone, card, account and IP numbers to people as tokens.",
+    )
     pace_per_person: bool = Field(
         False,
         description="Show leads how fast each reviewer works; without it, ranges of several only.",

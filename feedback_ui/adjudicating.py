@@ -16,6 +16,7 @@ from app.store.interactions import get_interaction
 from app.store.reviews import get_item, get_queue
 from app.tables import Annotation, Interaction
 from feedback_ui.labelling import MARKS
+from feedback_ui.masks import visible
 from feedback_ui.pages import all_posted, criteria_of, go_to, page, posted_form
 from feedback_ui.passages import letter_of, passages_of, sentences_of
 from feedback_ui.queues import check_lead
@@ -45,6 +46,7 @@ def next_case(
             return page(request, "adjudicated.html", caller, queue=queue)
         case = (later or cases)[0]
         row = get_interaction(session, caller.project, case.item.interaction_id)
+        row = visible(caller, row)
     shown = _case(case, row, criteria, queue.criteria)
     return page(request, "adjudicate.html", caller, queue=queue, left=len(cases), **shown)
 

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -32,8 +32,10 @@ from app.store.workers import evaluator_troubles
 from app.tables import Annotation, Interaction, Rollup
 from feedback_ui.doctoring import silent_applications
 from feedback_ui.filters import filter_choices, filter_from
+from feedback_ui.masks import all_visible, note_unmasked, visible
 from feedback_ui.pages import all_posted, criteria_of, go_to, page, posted_form
 from feedback_ui.passages import passages_of, sentence_evidence, sentences_of
+from feedback_ui.queues import check_lead
 from feedback_ui.verdicts import ShownVerdict, shown_annotations, shown_verdicts
 from feedback_ui.views import query_of
 
@@ -132,7 +134,7 @@ def interactions(request: Request, caller: Reader) -> Response:
         views = saved_views(session, caller.project)
     rows = [
         ListRow(row, shown_verdicts(evaluations.get(row.id, []), criteria), row.id in labelled)
-        for row in found.rows
+        for row in all_visible(caller, found.rows)
     ]
     older = None
     query = query_of(fields)
@@ -147,9 +149,28 @@ def interactions(request: Request, caller: Reader) -> Response:
 @router.get("/interactions/{id}")
 def interaction(request: Request, caller: Reader, id: str) -> Response:
     """One interaction with everything that is known about it."""
+    return _interaction_page(request, caller, id)
+
+
+@router.post("/interactions/{id}/unmask")
+def unmask(
+    request: Request,
+    caller: Annotated[Caller, Depends(require("review"))],
+    now: Now,
+    id: str,
+) -> Response:
+    """The same page, once, with personal data as it is; noted in the audit log."""
+    check_lead(caller, "looks at personal data")
+    with transaction(request.app.state.engine) as session:
+        get_interaction(session, caller.project, id)
+        note_unmasked(session, caller, id, now)
+    return _interaction_page(request, replace(caller, masked=False), id)
+
+
+def _interaction_page(request: Request, caller: Caller, id: str) -> Response:
     criteria = criteria_of(request)
     with reading(request.app.state.engine) as session:
-        row = get_interaction(session, caller.project, id)
+        row = visible(caller, get_interaction(session, caller.project, id))
         evaluations = evaluations_of(session, [id]).get(id, [])
         annotations = annotations_of(session, [id]).get(id, [])
         feedback = feedback_of(session, caller.project, row.trace_id)
@@ -228,7 +249,7 @@ def trace(request: Request, caller: Reader, trace_id: str, from_span: SpanNumber
     shown: dict[str, Any] = {
         "trace_id": trace_id,
         "count": count,
-        "interactions": rows,
+        "interactions": all_visible(caller, rows),
         "first": from_span,
         "last": last,
         "earlier": max(1, from_span - SPANS_SHOWN) if from_span > 1 else None,

@@ -11,6 +11,7 @@ from app.requests import refuse_nul
 from app.store.annotations import annotations_of
 from app.store.evaluations import evaluations_of
 from app.store.interactions import interactions_of_conversation
+from feedback_ui.masks import all_visible
 from feedback_ui.pages import criteria_of, page
 from feedback_ui.verdicts import shown_annotations, shown_verdicts
 
@@ -37,7 +38,7 @@ def conversation(
             "verdicts": shown_verdicts(evaluations.get(row.id, []), criteria),
             "annotations": shown_annotations(annotations.get(row.id, []), criteria),
         }
-        for row in rows[:MOST_TURNS]
+        for row in all_visible(caller, rows[:MOST_TURNS])
     ]
     failing = sum(any(one.kind == "fail" for one in turn["verdicts"]) for turn in turns)
     return page(

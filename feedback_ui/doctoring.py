@@ -16,6 +16,7 @@ from app.requests import current_time, refuse_nul
 from app.store.extractions import DAYS, ApplicationTally, empty_traces, recent_tallies
 from app.store.interactions import interactions_of_trace
 from app.store.spans import count_spans
+from feedback_ui.masks import all_visible
 from feedback_ui.pages import page
 
 TRACES_SHOWN = 25
@@ -59,7 +60,7 @@ def diagnosis(
     last = from_span - 1 + len(arrived.spans)
     shown: dict[str, Any] = {
         "found": examine(key[1], TraceReading(arrived.spans, arrived.logs)),
-        "interactions": rows,
+        "interactions": all_visible(caller, rows),
         "count": count,
         "is_part": count > SPANS_SHOWN,
         "first": from_span,

@@ -49,9 +49,12 @@ class Answers:
 
 
 def read_answers(
-    form: Mapping[str, str], asked_for: Sequence[Criterion], row: Interaction
+    form: Mapping[str, str], asked_for: Sequence[Criterion], row: Interaction, *, shown: str
 ) -> Answers:
-    """The labels of a form, or UnknownField saying what is missing."""
+    """The labels of a form, or UnknownField saying what is missing.
+
+    `shown` is the response as the reviewer saw it, where personal data may be masked.
+    """
     labels = all_posted(form, "label.")
     missing = [one.title for one in asked_for if one.name not in labels]
     if missing:
@@ -61,9 +64,10 @@ def read_answers(
         fails = bool(one.label(labels[one.name]).fails)
         details[one.name] = _details(form, one, row, fails)
     text = form.get("corrected_response", "")
-    is_same = text.strip() in ("", row.response.replace("\r\n", "\n").strip())
+    same = (one.replace("\r\n", "\n").strip() for one in (row.response, shown))
+    is_same = text.strip() in ("", *same)
     if not is_same and asked_for:
-        details[asked_for[0].name] |= word_counts(row.response, text)
+        details[asked_for[0].name] |= word_counts(shown, text)
     if asked_for and form.get("matching") in AID:
         details[asked_for[0].name]["matching"] = form["matching"]
     return Answers(

@@ -17,6 +17,7 @@ from app.access import Caller
 from app.criteria import Criteria
 from app.errors import BadRequest, TooLarge
 from app.reports import content_security_policy
+from feedback_ui.masks import mask_for, may_unmask
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -102,6 +103,8 @@ def rendered(request: Request, template: str, caller: Caller | None, **shown: An
     """The words of a page."""
     return _ENVIRONMENT.get_template(template).render(
         caller=caller,
+        mask=mask_for(caller),
+        may_unmask=caller is not None and may_unmask(caller),
         open_access=request.app.state.settings.open_access,
         path=request.url.path,
         theme=request.cookies.get(THEME_COOKIE),

@@ -4,6 +4,7 @@ Every action is a form that also works without JavaScript; the script sends the 
 for JSON, so that a label can wait on the device until the server has it.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -34,7 +35,9 @@ from app.store.turns import (
 from app.tables import Annotation, ReviewItem, ReviewQueue, ReviewTurn
 from feedback_ui.desk import SKIP_REASONS, asked, criteria_asked
 from feedback_ui.labelling import KEPT, fields_of, read_answers, store_answers
+from feedback_ui.masks import note_unmasked, visible
 from feedback_ui.pages import HEADERS, criteria_of, go_to, page, posted_form, rendered
+from feedback_ui.queues import check_lead
 from feedback_ui.showing import View, next_view, revealed_view, stops_at_verdicts
 
 router = APIRouter(
@@ -92,7 +95,8 @@ def label_item(
         is_first = turn is None or turn.status != "stored"
         if turn is None or turn.key != key:
             row = get_interaction(session, caller.project, item.interaction_id)
-            answers = read_answers(form, criteria_asked(queue, criteria), row)
+            asked_for = criteria_asked(queue, criteria)
+            answers = read_answers(form, asked_for, row, shown=visible(caller, row).response)
             turn = _finished(session, item, turn, caller, form, key, now)
             rows = store_answers(
                 session, caller, queue, item, turn, answers, key=key, criteria=criteria, now=now
@@ -109,6 +113,23 @@ def label_item(
     if stops or stored:
         address += f"/items/{item_id}" if stops else f"?stored={item_id}"
     return _answer(request, caller, address, view)
+
+
+@router.post("/items/{item_id}/unmask")
+def unmask_item(
+    request: Request, caller: Person, now: Now, queue_id: int, item_id: int
+) -> Response:
+    """The item that the caller holds, once, with personal data as it is; noted in the audit log."""
+    check_lead(caller, "looks at personal data")
+    with transaction(request.app.state.engine) as session:
+        queue, item, turn = _mine(session, caller, queue_id, item_id)
+        if turn is None or turn.status != "held":
+            return go_to(f"/review/{queue_id}")
+        bare = replace(caller, masked=False)
+        view = next_view(session, bare, queue, criteria_of(request), now)
+        about = {"queue": queue_id, "item": item_id}
+        note_unmasked(session, caller, item.interaction_id, now, **about)
+    return page(request, view.template, bare, **view.shown)
 
 
 @router.post("/items/{item_id}/draft")
@@ -203,7 +224,7 @@ def last_fifty(request: Request, caller: Person, now: Now, queue_id: int) -> Res
         rows = []
         for turn in history(session, queue_id, reviewer=caller.name):
             item = get_item(session, queue_id, turn.item_id)
-            row = get_interaction(session, caller.project, item.interaction_id)
+            row = visible(caller, get_interaction(session, caller.project, item.interaction_id))
             labels = annotations_of_turn(session, turn.id or 0)
             answered = asked(criteria_asked(queue, criteria), fields_of(labels))
             rows.append({"turn": turn, "row": row, "asked": answered})

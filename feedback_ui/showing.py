@@ -19,6 +19,7 @@ from app.store.turns import claim_turn, history
 from app.tables import Evaluation, ReviewItem, ReviewQueue, ReviewTurn
 from feedback_ui.desk import asked, criteria_asked, screen, suggested
 from feedback_ui.labelling import fields_of
+from feedback_ui.masks import visible
 
 
 class View(NamedTuple):
@@ -48,7 +49,7 @@ def next_view(
     if turn is None:
         return View("queue_done.html", shown | _ended(session, caller, queue, criteria, shown))
     item = get_item(session, queue.id, turn.item_id)
-    row = get_interaction(session, caller.project, item.interaction_id)
+    row = visible(caller, get_interaction(session, caller.project, item.interaction_id))
     choices = preferences_of(session, caller.project, caller.name)
     shown["reveal"] = reveal_of(queue, choices)
     fields, evaluations = turn.draft, None
@@ -85,7 +86,7 @@ def revealed_view(
 ) -> View:
     """An item that the caller has labelled, with what the evaluators say."""
     assert turn.id is not None
-    row = get_interaction(session, caller.project, item.interaction_id)
+    row = visible(caller, get_interaction(session, caller.project, item.interaction_id))
     choices = preferences_of(session, caller.project, caller.name)
     words = screen(
         queue,

@@ -429,7 +429,7 @@ def test_people_choose_when_to_stop_at_verdicts_where_the_queue_shows_them(
     second = item_in(client.get(queue).text)
     assert label(client, second, key="k2", **UNGROUNDED) == second
     assert 'value="always" selected' in client.get("/me").text
-    form = {"name": "quiet", "size": "1", "reveal": "never"}
+    form = {"name": "quiet", "size": "3", "reveal": "never"}
     quiet = client.post("/review", data=form, follow_redirects=False).headers["location"]
     assert label(client, item_in(client.get(quiet).text), key="k3") == quiet
     assert client.post("/me/keys", data={"reveal": "sometimes"}).status_code == 422

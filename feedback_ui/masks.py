@@ -1,0 +1,46 @@
+"""Which words a caller sees: as they are, or with personal data masked."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlmodel import Session
+
+from app.access import Caller
+from app.masking import masked, masked_words
+from app.store.audit import note
+from app.tables import Interaction
+
+
+def visible(caller: Caller, row: Interaction) -> Interaction:
+    """The interaction as this caller sees it."""
+    return masked_words(row) if caller.masked else row
+
+
+def all_visible(caller: Caller, rows: Sequence[Interaction]) -> list[Interaction]:
+    """Interactions as this caller sees them."""
+    return [visible(caller, row) for row in rows]
+
+
+def mask_for(caller: Caller | None) -> Callable[[object], str]:
+    """What a template puts around other words that may hold personal data."""
+    return (lambda value: masked(str(value))) if caller is not None and caller.masked else str
+
+
+def may_unmask(caller: Caller) -> bool:
+    """Whether the caller may look behind the tokens, which is noted in the audit log."""
+    return caller.masked and caller.role in ("lead", "admin")
+
+
+def note_unmasked(
+    session: Session, caller: Caller, interaction_id: str, now: datetime, **details: object
+) -> None:
+    """Note in the audit log who looked at the personal data in an interaction."""
+    note(
+        session,
+        caller.actor,
+        "text.unmasked",
+        now=now,
+        project=caller.project,
+        about=interaction_id,
+        **details,
+    )
