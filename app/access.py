@@ -173,6 +173,8 @@ def _open_caller(request: Request) -> Caller:
 def _key_caller(request: Request, presented: PresentedKey, now: datetime) -> Caller:
     with reading(request.app.state.engine) as session:
         key = find_key(session, presented.key_id, presented.secret, now=now)
+    per_minute = request.app.state.settings.requests_per_minute
+    request.app.state.rates.take(key.key_id, per_minute, now=now)
     scopes = frozenset(key.scopes)
     return Caller(key.project, key.name, "key", scopes, source_of(request), key.key_id)
 

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from app.errors import TouchstoneError
+from app.errors import Limited, TouchstoneError
 from app.ingest.otlp import reply_type, status_body
 from app.requests import first_fault
 
@@ -78,8 +78,14 @@ def answer_errors(app: FastAPI, page: ErrorPage | None = None) -> None:
 
     async def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, TouchstoneError)
-        name = type(error).__name__
-        return _with_headers(answer(request, error.status_code, name, error.detail))
+        name, status = type(error).__name__, error.status_code
+        if isinstance(error, Limited):
+            # Older exporters drop what is answered 429, and what they are to wait long for.
+            is_otlp = request.url.path.startswith(OTLP_PREFIXES)
+            response = answer(request, 503 if is_otlp else status, name, error.detail)
+            response.headers["Retry-After"] = str(error.retry_seconds)
+            return _with_headers(response)
+        return _with_headers(answer(request, status, name, error.detail))
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

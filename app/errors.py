@@ -11,6 +11,7 @@ TouchstoneError                 500
 ├── UnsupportedMediaType        415
 ├── Conflict                    409
 ├── AuditBroken                 500: the audit log was tampered with
+├── Limited                     429, or 503 under the OTLP paths, with Retry-After
 └── Busy                        503, Retry-After: 1: try the same request again
 """
 
@@ -85,3 +86,13 @@ class Busy(TouchstoneError):
     """The server cannot take this now; the same request will work in a moment."""
 
     status_code = 503
+
+
+class Limited(TouchstoneError):
+    """A key asks too often; the same request will work after `retry_seconds`."""
+
+    status_code = 429
+
+    def __init__(self, detail: str, retry_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_seconds = retry_seconds

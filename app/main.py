@@ -12,6 +12,7 @@ from app.criteria import Criteria, read_criteria
 from app.database import open_database
 from app.errors import SetupError
 from app.guardrail import InProcessJudge, JudgeProcess
+from app.rates import Rates
 from app.requests import Held
 from app.settings import Settings
 from app.writing import Writer
@@ -42,6 +43,7 @@ def create_app(
     app.state.engine = open_database(settings.database_url)
     app.state.writer = Writer(app.state.engine)
     app.state.held = Held()
+    app.state.rates = Rates()
     if evaluators is None:
         found = find_evaluators(settings)
         app.state.score = JudgeProcess(partial(find_evaluators, settings), criteria)

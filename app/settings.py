@@ -78,6 +78,9 @@ class Settings(BaseSettings):
         "", description="Address of this server for people, for links in delivered reports."
     )
 
+    requests_per_minute: int = Field(
+        0, ge=0, description="How many requests a key may send a minute; 0 for any number."
+    )
     mask_personal_data: bool = Field(
         False,
         description="Show mail addresses, phone, card, account and IP numbers to people as tokens.",

@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluators.hub",),
     ("evaluators", "evaluators.training"),
     ("app.errors", "app.settings", "app.criteria"),
-    ("app.child", "app.isolation", "app.judge", "app.quality", "app.workload"),
+    ("app.child", "app.rates", "app.isolation", "app.judge", "app.quality", "app.workload"),
     ("app.audit_table", "app.columns", "app.packing", "app.review_tables"),
     ("app.tables",),
     ("app.backup", "app.database", "app.migrate", "app.migrations"),
