@@ -15,6 +15,7 @@ from app.access import SESSION_COOKIE, Caller, presented_key, require, set_sessi
 from app.answers import answer_errors
 from app.database import reading, transaction
 from app.errors import Busy, Conflict, Unauthenticated, UnknownField
+from app.rates import Rates
 from app.requests import current_time
 from app.settings import Settings
 from app.store.keys import SCOPES, NewKey, Scope, create_key, list_keys, revoke_key
@@ -41,6 +42,7 @@ HOST = "http://127.0.0.1"
 def app_for(engine: Engine, settings: Settings, now: datetime) -> FastAPI:
     app = FastAPI()
     app.state.engine, app.state.settings = engine, settings
+    app.state.rates = Rates()
     app.dependency_overrides[current_time] = lambda: now
 
     def add(scope: Scope) -> None:
