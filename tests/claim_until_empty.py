@@ -1,6 +1,5 @@
 """A reviewer in a process of its own, who claims and labels until nothing is left."""
 
-import sys
 from datetime import UTC, datetime
 
 from app.database import open_database, transaction
@@ -9,7 +8,8 @@ from app.store.reviews import get_item
 from app.store.turns import claim_turn, finish_turn
 
 
-def main(url: str, queue_id: int, reviewer: str) -> None:
+def claim_until_empty(url: str, queue_id: int, reviewer: str) -> None:
+    """Take and label items until none is free three times."""
     engine = open_database(url)
     misses = 0
     while misses < 3:
@@ -26,7 +26,3 @@ def main(url: str, queue_id: int, reviewer: str) -> None:
         except Busy:
             continue
     engine.dispose()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

@@ -1,11 +1,9 @@
 """Review queues: a fair sample, one holder per item, nothing lost when a lease ends."""
 
+import multiprocessing
 import os
-import subprocess
-import sys
 from collections import Counter
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,8 +30,8 @@ from app.store.turns import (
 )
 from app.tables import ReviewItem, ReviewQueue, ReviewTurn
 from tests.builders import save, some_interactions
+from tests.claim_until_empty import claim_until_empty
 
-CLAIMER = Path(__file__).with_name("claim_until_empty.py")
 MINUTE = timedelta(minutes=1)
 
 
@@ -304,9 +302,18 @@ def test_eight_processes_never_give_an_item_to_more_than_it_needs_or_to_anybody_
 ) -> None:
     size = int(os.environ.get("TOUCHSTONE_TEST_CLAIMS", "40"))
     queue = a_queue(engine, criteria, now, n=size, overlap_rate=0.2)
-    command = [sys.executable, str(CLAIMER), database_url, str(queue.id)]
-    claimers = [subprocess.Popen([*command, f"reviewer {n}"]) for n in range(8)]
-    assert [one.wait() for one in claimers] == [0] * 8
+    # The modules are imported once, in the process that all others are forked from.
+    apart = multiprocessing.get_context("forkserver")
+    apart.set_forkserver_preload(["tests.claim_until_empty"])
+    claimers = [
+        apart.Process(target=claim_until_empty, args=(database_url, queue.id, f"reviewer {n}"))
+        for n in range(8)
+    ]
+    for one in claimers:
+        one.start()
+    for one in claimers:
+        one.join()
+    assert [one.exitcode for one in claimers] == [0] * 8
     turns = turns_of(engine)
     assert all(turn.status == "stored" and not turn.is_extra for turn in turns)
     labels = Counter(turn.item_id for turn in turns)

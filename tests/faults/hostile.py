@@ -104,17 +104,18 @@ def metrics(server: Server) -> dict[str, int]:
     "F18",
     "A trace of a hundred thousand spans, two thousand deep, with a circle of parents",
     "it is stored, read as a tree without recursion, and its page answers within 3 s",
+    databases=DATABASES,
 )
 def huge_trace(world: World) -> Found:
     found, n = Found(), world.times(100_000, 3_000)
-    with serving(sqlite_url(world), world.folder) as server:
+    with database(world.database, world.folder) as url, serving(url, world.folder) as server:
         started = time.monotonic()
         statuses = {post(server, body)[0] for body in tree_of(n)}
         stored_seconds = time.monotonic() - started
         started = time.monotonic()
         page = httpx.get(f"{server.url}/traces/{TRACE}", timeout=120)
         page_seconds = time.monotonic() - started
-        engine = open_database(sqlite_url(world))
+        engine = open_database(url)
         started = time.monotonic()
         now = WEDNESDAY.replace(year=2099)
         assemble_due(engine, [], Settings(trace_quiet_seconds=0), now=now)
@@ -159,11 +160,12 @@ def tree_of(n: int) -> list[bytes]:
     "F19",
     "Attributes of 10 and 50 MB, a hundred thousand attributes, ten thousand events",
     "stored or refused as too large, never a fault of ours; memory stays bounded",
+    databases=DATABASES,
 )
 def large_values(world: World) -> Found:
     found = Found()
     sizes = {"10 MB": 10_000_000, "50 MB": 50_000_000} if world.full else {"1 MB": 1_000_000}
-    with serving(sqlite_url(world), world.folder) as server:
+    with database(world.database, world.folder) as url, serving(url, world.folder) as server:
         assert post(server, numbered_request(range(1, 4)))[0] == 200
         before = server.resident_bytes
         statuses = {name: post(server, with_text(size))[0] for name, size in sizes.items()}
@@ -172,7 +174,7 @@ def large_values(world: World) -> Found:
         statuses["many attributes"] = post(server, with_many(many, 0))[0]
         statuses["many events"] = post(server, with_many(0, many // 10))[0]
         grown = server.resident_bytes - before
-        engine = open_database(sqlite_url(world))
+        engine = open_database(url)
         with reading(engine) as session:
             spans = spans_of(session, "default", TRACE)
         engine.dispose()
@@ -212,11 +214,15 @@ def with_many(attributes: int, events: int) -> bytes:
     "F20",
     "Bombs: 64 kB that inflate to 1,000 and 30,000 times their size, and one inside another",
     "413, or 400 for one inside another; memory grows by less than twice the limit",
+    databases=DATABASES,
 )
 def bombs(world: World) -> Found:
     found, size = Found(), world.times(1_000_000_000, 100_000_000)
     limits = {"max_body_bytes": LIMIT if world.full else LIMIT // 16}
-    with serving(sqlite_url(world), world.folder, **limits) as server:
+    with (
+        database(world.database, world.folder) as url,
+        serving(url, world.folder, **limits) as server,
+    ):
         assert post(server, numbered_request(range(1, 4)))[0] == 200
         before, answers = server.resident_bytes, {}
         for coding, bomb in (
@@ -240,10 +246,11 @@ def bombs(world: World) -> Found:
     "F21",
     "A thousand idle connections, and bodies that drip",
     "other clients are served as before; what never ends is answered 503",
+    databases=DATABASES,
 )
 def slow_clients(world: World) -> Found:
     found = Found()
-    with serving(sqlite_url(world), world.folder) as server:
+    with database(world.database, world.folder) as url, serving(url, world.folder) as server:
         with Senders(server.url, threads=2, batch=20) as senders:
             wait_until_acked(senders, 200)
         before = senders.slowest_seconds
@@ -375,22 +382,24 @@ def everything(url: str) -> tuple[list[Any], list[Any]]:
     "F34",
     "The server may open only 64 files, and 200 clients come at once",
     "some clients fail or get 503, none hangs, and it recovers by itself",
+    databases=DATABASES,
 )
 def few_files(world: World) -> Found:
     found = Found()
-    server = Server(sqlite_url(world), world.folder)
-    server.start(["prlimit", "--nofile=64:64"])
-    try:
-        clients = [threading.Thread(target=hold, args=(server,)) for _ in range(200)]
-        for one in clients:
-            one.start()
-        for one in clients:
-            one.join(30)
-        hanging = sum(one.is_alive() for one in clients)
-        time.sleep(1)
-        status, seconds = post(server, numbered_request(range(1, 4)))
-    finally:
-        server.kill()
+    with database(world.database, world.folder) as url:
+        server = Server(url, world.folder)
+        server.start(["prlimit", "--nofile=64:64"])
+        try:
+            clients = [threading.Thread(target=hold, args=(server,)) for _ in range(200)]
+            for one in clients:
+                one.start()
+            for one in clients:
+                one.join(30)
+            hanging = sum(one.is_alive() for one in clients)
+            time.sleep(1)
+            status, seconds = post(server, numbered_request(range(1, 4)))
+        finally:
+            server.kill()
     found.figures |= {
         "clients that hang": hanging,
         "afterwards": f"{status} in {seconds:.2f} s",

@@ -33,7 +33,7 @@ from tests.builders import (
     some_interactions,
 )
 from tests.clients import otlp_json
-from tests.faults.hostile import metrics, sqlite_url
+from tests.faults.hostile import metrics
 from tests.faults.killing import end_worker, start_worker, tell_evaluations, wait_until_judged
 from tests.faults.processes import ROOT, database, environment, serving
 from tests.faults.registry import DATABASES, Found, World, fault
@@ -191,19 +191,20 @@ def wrong_verdicts(world: World) -> Found:
     "F37",
     "No worker runs while traffic arrives",
     "readiness and metrics tell of the backlog and its age; coverage counts what waits",
+    databases=DATABASES,
 )
 def backlog(world: World) -> Found:
     found = Found()
-    url = sqlite_url(world)
-    engine = open_database(url)
-    migrate(engine)
-    hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    save(engine, some_interactions(20), now=hour_ago)
-    with serving(url, world.folder) as server:
-        text = httpx.get(f"{server.url}/metrics", timeout=30).text
-        ready = httpx.get(f"{server.url}/readyz", timeout=30).json()
-        covered = httpx.get(f"{server.url}/api/v1/coverage", timeout=30).json()
-    engine.dispose()
+    with database(world.database, world.folder) as url:
+        engine = open_database(url)
+        migrate(engine)
+        hour_ago = datetime.now(UTC) - timedelta(hours=1)
+        save(engine, some_interactions(20), now=hour_ago)
+        engine.dispose()
+        with serving(url, world.folder) as server:
+            text = httpx.get(f"{server.url}/metrics", timeout=30).text
+            ready = httpx.get(f"{server.url}/readyz", timeout=30).json()
+            covered = httpx.get(f"{server.url}/api/v1/coverage", timeout=30).json()
     told = {line.split()[0]: float(line.split()[1]) for line in text.splitlines() if line[0] != "#"}
     age = told["touchstone_queue_oldest_seconds"]
     found.figures |= {
