@@ -22,7 +22,7 @@ from app.store.interactions import InteractionFilter
 from app.store.reviewers import add_reviewer
 from app.store.reviews import Plan, create_queue
 from benchmarks.machine import describe
-from tests.browsers import ANSWER, ARGUMENTS, CHROMIUM, PASSAGE, Served, wait_for_desk
+from tests.browser.desk import ANSWER, ARGUMENTS, CHROMIUM, PASSAGE, Served, wait_for_desk
 from tests.builders import an_interaction, save, score_all
 
 RESULTS = Path(__file__).with_name("ui.md")

@@ -24,7 +24,7 @@ from app.store.reviewers import add_reviewer
 from app.store.reviews import Plan, create_queue, get_item
 from app.store.turns import claim_turn, finish_turn
 from app.tables import Annotation, Evaluation, Interaction
-from tests.browsers import ARGUMENTS, CHROMIUM, Served, wait_for_desk
+from tests.browser.desk import ARGUMENTS, CHROMIUM, Served, wait_for_desk
 from tests.builders import an_interaction, save, score_all
 
 PROMPT = (

@@ -31,6 +31,10 @@ STOP_SECONDS = 20.0
 
 def command(
     worker: Annotated[bool, typer.Option(help="Also run a worker beside the server.")] = True,
+    warm: Annotated[
+        bool,
+        typer.Option(help="Load the judges of /api/v1/score now, not at the first such request."),
+    ] = True,
 ) -> None:
     """Run the server and its worker.
 
@@ -47,7 +51,8 @@ def command(
     app = create_app(settings)
     last = note_start(engine, settings, app.state.criteria, app.state.specs)
     print(f"Audit log: {last.seq} entries; to prove it whole later, keep {last}", flush=True)
-    app.state.score.warm()
+    if warm:
+        app.state.score.warm()
     try:
         config = uvicorn.Config(
             app,

@@ -44,7 +44,7 @@ class Server:
 
     def start(self, prefix: Sequence[str] = ()) -> None:
         """Start it and return when it answers."""
-        command = [*prefix, sys.executable, "-m", "app", "serve", "--no-worker"]
+        command = [*prefix, sys.executable, "-m", "app", "serve", "--no-worker", "--no-warm"]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, env=self._environment, cwd=ROOT, stdout=log, stderr=log

@@ -11,17 +11,11 @@ from app.criteria import Criteria
 from app.database import transaction
 from app.reports.weeks import weeks_up_to
 from app.settings import Settings
-from tests.browsers import Desk, check, served_desk, sign_in, started_browser, window
+from tests.browser.desk import Desk, check_themes, served_desk, sign_in, window
 from tests.report_world import RATES, Plan, write_weeks
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 WEEKS = weeks_up_to(f"{datetime.now(UTC):%G-W%V}", 6)[:-1]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with started_browser() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -71,16 +65,15 @@ def test_a_range_and_a_segment_in_the_address_work_without_javascript(
         assert "usually" in everything
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_axe_finds_no_fault_in_trends_and_in_a_report(
-    browser: Browser, desk: Desk, scheme: str, width: int
+    browser: Browser, desk: Desk, width: int
 ) -> None:
     size = {"width": width, "height": 900}
-    with window(browser, color_scheme=scheme, viewport=size) as context:
+    with window(browser, viewport=size) as context:
         page = desk.watch(context.new_page())
         sign_in(page, desk)
         for path in ("/trends?bucket=day", f"/reports/{WEEKS[-1]}"):
             page.goto(desk.address + path)
-            check(page)
+            check_themes(page)
     assert not desk.faults

@@ -193,6 +193,19 @@ def labels(engine: Engine) -> list[Annotation]:
         return list(session.exec(select(Annotation)))
 
 
-def check(page: Page) -> None:
-    results = Axe().run(page)
+def check_themes(page: Page) -> None:
+    """What `check` does, in the light theme and then, of what colours decide, in the dark one."""
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    check(page)
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    check(page, **OF_COLOURS)
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+
+
+OF_COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+"""The theme changes colours and nothing else of a page."""
+
+
+def check(page: Page, **options: object) -> None:
+    results = Axe().run(page, options=dict(options))
     assert results.violations_count == 0, f"{page.url}\n{results.generate_report()}"

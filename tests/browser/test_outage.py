@@ -8,35 +8,19 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 from sqlalchemy import Engine
 
-from app.criteria import Criteria
-from app.settings import Settings
-from tests.browsers import (
+from tests.browser.desk import (
     ARGUMENTS,
     CHROMIUM,
     QUESTIONS,
     Desk,
     labels,
-    served_desk,
     sign_in,
-    started_browser,
     wait_for_desk,
     window,
 )
 from tests.faults.processes import Server, serving
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with started_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def desk(engine: Engine, settings: Settings, criteria: Criteria) -> Iterator[Desk]:
-    with served_desk(engine, settings, criteria) as desk:
-        yield desk
 
 
 @pytest.fixture
