@@ -18,7 +18,8 @@ from app.ingest.telemetry import Span
 from app.migrate import migrate
 from app.schedule import tend_reports
 from app.settings import Settings
-from app.store.pruning import erase_trace, prune_traces
+from app.store.erasing import erase_trace
+from app.store.pruning import prune_traces
 from app.tables import Evaluation, Interaction, Report, Trace
 from app.worker import work_once
 from tests.builders import FAKE_EVALUATORS, a_span
@@ -116,7 +117,7 @@ def any_order(world: World) -> Found:
         second = work(engine, url, datetime.now(UTC) + timedelta(hours=1))
         deleted = ids["first"][0]
         with transaction(engine) as session:
-            erase_trace(session, "default", deleted)
+            erase_trace(session, "default", deleted, now=datetime.now(UTC))
         before = metrics(server)["rejected"]
         send(server, [a_span(trace_id=deleted)])
         refused = metrics(server)["rejected"] - before
