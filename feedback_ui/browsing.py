@@ -32,7 +32,7 @@ from app.store.workers import evaluator_troubles
 from app.tables import Annotation, Interaction, Rollup
 from feedback_ui.doctoring import silent_applications
 from feedback_ui.filters import filter_choices, filter_from
-from feedback_ui.masks import all_visible, note_unmasked, visible
+from feedback_ui.masks import all_visible, awaited_by, note_unmasked, visible
 from feedback_ui.pages import all_posted, criteria_of, go_to, page, posted_form
 from feedback_ui.passages import passages_of, sentence_evidence, sentences_of
 from feedback_ui.queues import check_lead
@@ -130,6 +130,8 @@ def interactions(request: Request, caller: Reader) -> Response:
         )
         ids = [row.id for row in found.rows]
         evaluations, labelled = evaluations_of(session, ids), annotations_of(session, ids)
+        for one in awaited_by(session, caller, ids):
+            evaluations.pop(one, None)
         choices = filter_choices(session, caller.project, criteria, fields)
         views = saved_views(session, caller.project)
     rows = [
@@ -171,8 +173,10 @@ def _interaction_page(request: Request, caller: Caller, id: str) -> Response:
     criteria = criteria_of(request)
     with reading(request.app.state.engine) as session:
         row = visible(caller, get_interaction(session, caller.project, id))
-        evaluations = evaluations_of(session, [id]).get(id, [])
-        annotations = annotations_of(session, [id]).get(id, [])
+        is_awaited = bool(awaited_by(session, caller, [id]))
+        known = [] if is_awaited else [id]
+        evaluations = evaluations_of(session, known).get(id, [])
+        annotations = annotations_of(session, known).get(id, [])
         feedback = feedback_of(session, caller.project, row.trace_id)
         history = history_of(session, caller.project, id, criteria)
     judged = sentence_evidence(evaluations)
@@ -190,10 +194,10 @@ def _interaction_page(request: Request, caller: Caller, id: str) -> Response:
             for one in shown_verdicts(evaluations, criteria)
         ],
         annotations=shown_annotations(annotations, criteria),
-        history=history,
+        history=None if is_awaited else history,
         feedback=[one for one in feedback if one.span_id in (None, row.span_id)],
         provenance=[(name, _origin(value)) for name, value in row.provenance.items()],
-        may_review=caller.may("review"),
+        may_review=caller.may("review") and not is_awaited,
         criteria=list(criteria),
         mine=mine,
         key=secrets.token_hex(16),

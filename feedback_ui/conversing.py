@@ -11,7 +11,7 @@ from app.requests import refuse_nul
 from app.store.annotations import annotations_of
 from app.store.evaluations import evaluations_of
 from app.store.interactions import interactions_of_conversation
-from feedback_ui.masks import all_visible
+from feedback_ui.masks import all_visible, awaited_by
 from feedback_ui.pages import criteria_of, page
 from feedback_ui.verdicts import shown_annotations, shown_verdicts
 
@@ -30,6 +30,9 @@ def conversation(
         rows = interactions_of_conversation(session, caller.project, id, limit=MOST_TURNS + 1)
         ids = [row.id for row in rows]
         evaluations, annotations = evaluations_of(session, ids), annotations_of(session, ids)
+        for one in awaited_by(session, caller, ids):
+            evaluations.pop(one, None)
+            annotations.pop(one, None)
     if not rows:
         raise NotFound(f"there is no conversation {id!r} in this project")
     turns: list[dict[str, Any]] = [

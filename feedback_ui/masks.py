@@ -1,4 +1,4 @@
-"""Which words a caller sees: as they are, or with personal data masked."""
+"""What a caller sees: words as they are or with personal data masked, verdicts or not yet."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -8,6 +8,7 @@ from sqlmodel import Session
 from app.access import Caller
 from app.masking import masked, masked_words
 from app.store.audit import note
+from app.store.blindness import awaited
 from app.tables import Interaction
 
 
@@ -19,6 +20,13 @@ def visible(caller: Caller, row: Interaction) -> Interaction:
 def all_visible(caller: Caller, rows: Sequence[Interaction]) -> list[Interaction]:
     """Interactions as this caller sees them."""
     return [visible(caller, row) for row in rows]
+
+
+def awaited_by(session: Session, caller: Caller, ids: Sequence[str]) -> set[str]:
+    """The interactions whose verdicts a reviewer must not see yet; leads and admins see all."""
+    if caller.role != "reviewer":
+        return set()
+    return awaited(session, caller.project, caller.name, ids)
 
 
 def mask_for(caller: Caller | None) -> Callable[[object], str]:

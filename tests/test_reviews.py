@@ -3,17 +3,20 @@
 import multiprocessing
 import os
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 from sqlmodel import select
+from starlette.testclient import TestClient
 
 from app.criteria import Criteria
 from app.database import transaction
 from app.errors import Conflict, NotFound, UnknownField
+from app.settings import Settings
 from app.store.interactions import InteractionFilter
+from app.store.reviewers import add_reviewer
 from app.store.reviews import Plan, create_queue, get_item, get_queue, progress_of
 from app.store.turns import (
     LEASE,
@@ -29,8 +32,9 @@ from app.store.turns import (
     turn_of,
 )
 from app.tables import ReviewItem, ReviewQueue, ReviewTurn
-from tests.builders import save, some_interactions
+from tests.builders import save, score_all, some_interactions
 from tests.claim_until_empty import claim_until_empty
+from tests.clients import an_app
 
 MINUTE = timedelta(minutes=1)
 
@@ -357,3 +361,32 @@ def labelled_by(
         finish(engine, turn, now)
         found.append(items[turn.item_id])
     return found
+
+
+def test_a_reviewer_sees_no_verdict_on_what_waits_for_their_blind_label(
+    engine: Engine, criteria: Criteria, settings: Settings, now: datetime
+) -> None:
+    rows = some_interactions(2, response="an idiot")
+    queue = a_queue(engine, criteria, now, n=1)
+    save(engine, rows)
+    score_all(engine, criteria, settings)
+    with transaction(engine) as session:
+        token = add_reviewer(session, name="anna", now=datetime.now(UTC))
+        lead = add_reviewer(session, name="lea", role="lead", now=datetime.now(UTC))
+    app = an_app(settings, criteria, open_access=False)
+    sites = {"Sec-Fetch-Site": "same-origin"}
+    paths = ("/interactions", f"/interactions/{rows[0].id}", "/conversation?id=c1")
+
+    def pages(client: TestClient) -> list[int]:
+        return [client.get(path).text.count('class="tag fail"') for path in paths]
+
+    with TestClient(app) as client, TestClient(app) as other:
+        for one, link in ((client, token), (other, lead)):
+            form = {"link": link, "password": "some unrelated words"}
+            one.post("/sign-in", data=form, headers=sites)
+        everything = pages(other)
+        assert "perhaps yours" in client.get(paths[1]).text
+        hidden = pages(client)
+        assert all(mine < all_ for mine, all_ in zip(hidden, everything, strict=True))
+        finish(engine, claimed(engine, queue, "anna", now), now)
+        assert pages(client) == everything

@@ -1,8 +1,11 @@
 """Who has seen the verdicts on which answer, so that a label which counts as blind is blind.
 
 A reviewer has seen them in an assisted queue, after storing a label in another queue, and on the
-page of an interaction where they labelled it. Such an item of a blind queue goes to others.
+page of an interaction where they labelled it. Such an item of a blind queue goes to others. What
+still waits for a blind label of theirs is shown to them without verdicts everywhere else.
 """
+
+from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, exists, false, or_
 from sqlmodel import Session, col, select
@@ -39,3 +42,22 @@ def has_seen(session: Session, queue: ReviewQueue, item: ReviewItem, reviewer: s
     """Whether this reviewer knows the verdicts on the item from elsewhere."""
     query = select(ReviewItem.id).where(ReviewItem.id == item.id, was_seen(queue, reviewer))
     return session.exec(query).first() is not None
+
+
+def awaited(session: Session, project: str, reviewer: str, ids: Sequence[str]) -> set[str]:
+    """Those of the interactions that this reviewer may still be asked to label blind."""
+    queues = select(ReviewQueue.id).where(
+        ReviewQueue.project == project, ReviewQueue.kind == REVIEW
+    )
+    had_turn = exists().where(
+        col(ReviewTurn.item_id) == col(ReviewItem.id),
+        col(ReviewTurn.reviewer) == reviewer,
+        col(ReviewTurn.status).in_(("stored", "asked")),
+    )
+    query = select(ReviewItem.interaction_id).where(
+        col(ReviewItem.queue_id).in_(session.exec(queues).all()),
+        col(ReviewItem.interaction_id).in_(ids),
+        col(ReviewItem.done_at).is_(None),
+        ~had_turn,
+    )
+    return set(session.exec(query))
