@@ -14,6 +14,7 @@ from app.ingest.pieces import EVALUATOR
 from app.ingest.reactions import reactions_in
 from app.ingest.stored import telemetry_of
 from app.settings import Settings
+from app.store.erased import let_nothing_be_erased
 from app.store.extractions import Extraction, record_extractions
 from app.store.feedback import add_feedback
 from app.store.interactions import (
@@ -75,6 +76,7 @@ def assemble(
         for one in (arrived[trace.project, trace.trace_id] for trace in traces)
     ]
     with transaction(engine) as session:
+        let_nothing_be_erased(session)
         left = still_there(session, traces)
         read_ones = [
             (trace, read)

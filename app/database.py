@@ -116,14 +116,15 @@ def skip_locked(session: Session) -> Mapping[str, bool]:
     return {"skip_locked": not is_sqlite(session)}
 
 
-def exclude_others(session: Session, what: str) -> None:
+def exclude_others(session: Session, what: str, *, shared: bool = False) -> None:
     """Wait until no other transaction holds `what`, and hold it until this one ends.
 
-    SQLite's writing transactions exclude each other anyway.
+    Those who share it exclude only who does not. SQLite's writing transactions exclude each other
+    anyway.
     """
     if not is_sqlite(session):
-        lock = text("SELECT pg_advisory_xact_lock(hashtext(:what))")
-        session.execute(lock, {"what": f"touchstone.{what}"})
+        lock = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        session.execute(text(f"SELECT {lock}(hashtext(:what))"), {"what": f"touchstone.{what}"})
 
 
 def upsert(

@@ -1,6 +1,7 @@
 """Who asks to be forgotten is: no word of theirs is left, and every count and label stays."""
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,8 +23,15 @@ from app.settings import Settings
 from app.store.adjudications import open_cases
 from app.store.annotations import add_annotation, annotations_of
 from app.store.erased import remember_erased
+from app.store.erasing import erase_trace
+from app.store.feedback import add_feedback
 from app.store.gold import gold_labels
-from app.store.interactions import InteractionFilter, hash_user, list_interactions
+from app.store.interactions import (
+    InteractionFilter,
+    hash_user,
+    list_interactions,
+    save_interactions,
+)
 from app.store.reports import save_report
 from app.store.reviews import Plan, create_queue
 from app.store.studies import save_study
@@ -39,8 +47,12 @@ from app.tables import (
     ReviewQueue,
     ReviewTurn,
     Rollup,
+    SpanChunk,
+    SpanEntry,
+    Trace,
 )
-from tests.builders import save, score_all, some_interactions
+from tests.builders import a_span, an_interaction, save, score_all, some_interactions
+from tests.telemetry import put_spans
 
 SECRET = "Zanzibar"
 EVERYTHING = InteractionFilter()
@@ -291,3 +303,38 @@ def test_no_erased_word_is_left_in_the_files(
     with reading(engine) as session:
         page = list_interactions(session, "default", InteractionFilter(text=SECRET))
         assert page.rows == []
+
+
+@pytest.mark.parametrize("kind", ["spans", "interactions", "feedback"])
+def test_what_is_on_its_way_when_its_trace_is_erased_goes_with_it(
+    engine: Engine, criteria: Criteria, settings: Settings, now: datetime, kind: str
+) -> None:
+    trace_id = a_span().trace_id
+    thumb = Feedback(
+        project="default",
+        trace_id=trace_id,
+        name="thumb",
+        comment=SECRET,
+        content_hash="h",
+        received_at=now,
+    )
+
+    def erase() -> None:
+        with transaction(engine) as session:
+            erase_trace(session, "default", trace_id, now=now)
+
+    eraser = threading.Thread(target=erase)
+    with transaction(engine) as session:
+        if kind == "spans":
+            put_spans(session, [a_span()], now=now)
+        elif kind == "feedback":
+            add_feedback(session, [thumb], now=now)
+        else:
+            save_interactions(session, [an_interaction(trace_id=trace_id)], specs=[], now=now)
+        eraser.start()
+        eraser.join(0.3)
+        assert eraser.is_alive(), "it waits for what is on its way"
+    eraser.join()
+    score_all(engine, criteria, settings, now=datetime.now(UTC))
+    for table in (SpanEntry, SpanChunk, Trace, Interaction, Feedback):
+        assert all_of(engine, table) == []

@@ -7,12 +7,23 @@ from typing import TypeVar
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from app.database import upsert
+from app.database import exclude_others, upsert
 from app.tables import ErasedTrace, Feedback, Interaction
 
 KEYS_PER_QUERY = 500
+ERASURE = "erasure"
 TOLD = "its trace was deleted here and is not taken in again"
 Row = TypeVar("Row", Interaction, Feedback)
+
+
+def let_nothing_be_erased(session: Session) -> None:
+    """Until this transaction ends; so what is taken in cannot slip past an erasure.
+
+    Comes before every other lock of a transaction.
+    """
+    if not session.info.get(ERASURE):
+        exclude_others(session, ERASURE, shared=True)
+        session.info[ERASURE] = True
 
 
 def remember_erased(
@@ -49,6 +60,7 @@ def erased_among(
 
 def parted_by_erasure(session: Session, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
     """The rows that may be kept, and those on traces that were forgotten for good."""
+    let_nothing_be_erased(session)
     traces = ((row.project, row.trace_id) for row in rows)
     erased = erased_among(session, traces, for_good=True)
     kept = [row for row in rows if (row.project, row.trace_id) not in erased]

@@ -14,7 +14,7 @@ from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from app.database import exclude_others
-from app.store.erased import remember_erased
+from app.store.erased import ERASURE, remember_erased
 from app.store.pruning import drop_interactions_of, drop_telemetry
 from app.store.search import forget_words
 from app.tables import (
@@ -75,6 +75,7 @@ def erase_trace(session: Session, project: str, trace_id: str, *, now: datetime)
 
     Reviewers who hold one of its answers find that it is gone; what they store is refused.
     """
+    exclude_others(session, ERASURE)
     exclude_others(session, "interactions")
     rows = _rows_of(session, project, trace_id)
     ids = [row.id for row in rows]

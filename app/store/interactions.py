@@ -16,7 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from app.database import exclude_others
 from app.errors import BadRequest, NotFound
 from app.store.complaints import has_feedback, has_feedback_below
-from app.store.erased import parted_by_erasure
+from app.store.erased import let_nothing_be_erased, parted_by_erasure
 from app.store.evaluations import enqueue, evaluations_of, reset
 from app.store.rollups import Contribution, roll_up
 from app.store.search import forget_words, index_words, words_condition
@@ -108,6 +108,7 @@ def save_interactions(
 
     Those on traces that were erased are left out and returned.
     """
+    let_nothing_be_erased(session)
     exclude_others(session, "interactions")
     rows, refused = parted_by_erasure(session, rows)
     newest = {row.id: row for row in rows}

@@ -9,7 +9,7 @@ from sqlalchemy import case, delete, func, or_, tuple_, update
 from sqlmodel import Session, col, select
 
 from app.database import insert_new, upsert
-from app.store.erased import erased_among
+from app.store.erased import erased_among, let_nothing_be_erased
 from app.tables import LogEntry, SpanChunk, SpanEntry, Trace
 
 KEYS_PER_QUERY = 300
@@ -231,6 +231,7 @@ def _without_erased(
     session: Session, rows: Sequence[Arrival]
 ) -> tuple[Sequence[Arrival], Sequence[Arrival]]:
     """The rows whose traces may be kept, and those whose traces were erased."""
+    let_nothing_be_erased(session)
     erased = erased_among(session, ((row.project, row.trace_id) for row in rows))
     if not erased:
         return rows, ()
