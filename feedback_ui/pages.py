@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from app.access import Caller
 from app.criteria import Criteria
 from app.errors import BadRequest, TooLarge
-from app.reports import content_security_policy
+from app.reports import block_style, content_security_policy
 from feedback_ui.masks import mask_for, may_unmask
 
 POLICY = (
@@ -42,7 +42,9 @@ MEDIA_TYPES: Mapping[str, str] = {
 
 def _read_static() -> dict[str, bytes]:
     folder = resources.files("feedback_ui") / "static"
-    return {file.name: _small(file.name, file.read_text()) for file in folder.iterdir()}
+    texts = {file.name: file.read_text() for file in folder.iterdir()}
+    texts["blocks.css"] = block_style()
+    return {name: _small(name, text) for name, text in texts.items()}
 
 
 def _small(name: str, text: str) -> bytes:

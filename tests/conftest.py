@@ -33,7 +33,7 @@ def require_or_skip(what: str, present: bool, how: str) -> None:
     pytest.skip(f"{what} is not here: {how}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def now() -> datetime:
     return datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 
@@ -145,6 +145,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     engine = open_database(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def shared_engine(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """One database on SQLite for all tests of a module, which only read what was written once."""
+    path = tmp_path_factory.mktemp("shared") / "test.db"
+    shutil.copy(sqlite_template, path)
+    engine = open_database(f"sqlite:///{path}")
     yield engine
     engine.dispose()
 

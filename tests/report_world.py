@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from app.reports.weeks import week_bounds
 from app.store.rollups import Contribution, roll_up
-from app.tables import Evaluation, Interaction
+from app.tables import Annotation, Evaluation, Interaction
 from tests.builders import an_interaction
 
 RATES = {
@@ -76,6 +76,22 @@ def write_weeks(
         roll_up(session, made)
         written += [interaction for interaction, _ in rows]
     return written
+
+
+def a_label(one: Interaction, place: int) -> Annotation:
+    """A blind label of one in two answers; every fourth says that the answer fails."""
+    return Annotation(
+        project=one.project,
+        interaction_id=one.id,
+        criterion="groundedness",
+        reviewer="ann",
+        blind_label="ungrounded" if place % 4 == 0 else "grounded",
+        final_label="grounded",
+        inclusion_probability=0.5,
+        guideline_version="g",
+        idempotency_key=one.id,
+        created_at=one.started_at,
+    )
 
 
 def _week(

@@ -9,11 +9,17 @@ from sqlmodel import Session, col, select
 
 from app.database import reading, transaction
 from app.migrate import migrate, migrate_down
-from app.reports.counting import Count, count_weeks, main_evaluators, of_row, with_combinations
+from app.reports.counting import (
+    Count,
+    count_periods,
+    main_evaluators,
+    of_row,
+    with_combinations,
+)
 from app.reports.rows import MOST_SAMPLED, of_sample, read_rows
 from app.reports.scope import scope_of
 from app.reports.tallies import Tallies
-from app.reports.weeks import week_bounds
+from app.reports.weeks import as_periods, week_bounds
 from app.store.rollups import Contribution, roll_up
 from app.tables import Evaluation, Interaction, Rollup
 from tests.report_world import RATES, Plan, write_weeks
@@ -66,15 +72,8 @@ def from_rows(session: Session, zone: str, application: str | None) -> Tallies:
 
 
 def from_rollups(session: Session, zone: str, application: str | None) -> Tallies:
-    tallies, _ = count_weeks(
-        session,
-        project="default",
-        application=application,
-        weeks=WEEKS,
-        time_zone=zone,
-        criteria=list(RATES),
-    )
-    return tallies
+    scope, periods = scope_of("default", application, WEEKS, zone), as_periods(WEEKS, zone)
+    return count_periods(session, scope, periods, list(RATES))[0]
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York"])
@@ -121,14 +120,8 @@ def test_a_small_week_is_combined_whole_and_a_large_one_by_a_bound_on_the_digest
     assert of_sample(MOST_SAMPLED) == []
     assert "4000" in str(of_sample(4 * MOST_SAMPLED)[0].compile(compile_kwargs=LITERAL))
     with reading(weeks) as session:
-        tallies, chosen = count_weeks(
-            session,
-            project="default",
-            application=None,
-            weeks=WEEKS,
-            time_zone="UTC",
-            criteria=list(RATES),
-        )
+        everything, periods = scope_of("default", None, WEEKS, "UTC"), as_periods(WEEKS, "UTC")
+        tallies, chosen = count_periods(session, everything, periods, list(RATES))
         scope = scope_of("default", None, WEEKS[-1:], "UTC")
         whole = with_combinations(session, scope, tallies, chosen)
     assert whole.combined == tallies.of("groundedness")[-1].judged

@@ -15,8 +15,7 @@ from app.database import reading, transaction
 from app.reports import build_report, render_html, render_markdown, render_slack, report_schema
 from app.reports.numbers import percent
 from app.reports.pdf import render_pdf
-from app.tables import Annotation
-from tests.report_world import RATES, Plan, write_weeks
+from tests.report_world import RATES, Plan, a_label, write_weeks
 
 WEEKS = [f"2026-W{number}" for number in range(40, 46)]
 
@@ -26,27 +25,14 @@ def worse(criterion: str, known: Any) -> float:
     return 0.6 if hit else RATES[criterion]
 
 
-@pytest.fixture
-def report(engine: Engine, criteria: Criteria, now: Any) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def report(shared_engine: Engine, criteria: Criteria, now: Any) -> dict[str, Any]:
     plans = {week: Plan() for week in WEEKS[:-1]} | {WEEKS[-1]: Plan(rate=worse, release="2.0")}
-    with transaction(engine) as session:
+    with transaction(shared_engine) as session:
         written = write_weeks(session, plans)
         for place, one in enumerate(written[-80::2]):
-            session.add(
-                Annotation(
-                    project="default",
-                    interaction_id=one.id,
-                    criterion="groundedness",
-                    reviewer="ann",
-                    blind_label="ungrounded" if place % 4 == 0 else "grounded",
-                    final_label="grounded",
-                    inclusion_probability=0.5,
-                    guideline_version="g",
-                    idempotency_key=one.id,
-                    created_at=one.started_at,
-                )
-            )
-    with reading(engine) as session:
+            session.add(a_label(one, place))
+    with reading(shared_engine) as session:
         return build_report(
             session,
             project="default",

@@ -15,8 +15,7 @@ from app.database import reading, transaction
 from app.reports import build_report, render_html, render_markdown, render_slack
 from app.reports.numbers import count, decimal, percent, percent_range, points, points_range
 from app.store.studies import save_study
-from app.tables import Annotation, Interaction
-from tests.report_world import RATES, Plan, write_weeks
+from tests.report_world import RATES, Plan, a_label, write_weeks
 
 WEEKS = [f"2026-W{number}" for number in range(39, 46)]
 SECTIONS = 11
@@ -30,20 +29,20 @@ def worse(criterion: str, known: Any) -> float:
     return 0.7 if hit else RATES[criterion]
 
 
-@pytest.fixture
-def report(engine: Engine, criteria: Criteria, now: Any) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def report(shared_engine: Engine, criteria: Criteria, now: Any) -> dict[str, Any]:
     """A report in which every section has something to say."""
     plans = {week: Plan(n=200) for week in WEEKS[:-1]}
     plans[WEEKS[-1]] = Plan(
         n=400, rate=worse, release="2.0", abstains=lambda name, _: name == "bias"
     )
-    with transaction(engine) as session:
+    with transaction(shared_engine) as session:
         written = write_weeks(session, plans)
         for place, one in enumerate(written[-240::2]):
             session.add(a_label(one, place))
         for week in WEEKS[-2:]:
             save_study(session, "default", week=week, application=None, body=a_study(week), now=now)
-    with reading(engine) as session:
+    with reading(shared_engine) as session:
         return built(session, criteria, now)
 
 
@@ -58,21 +57,6 @@ def built(session: Session, criteria: Criteria, now: Any) -> dict[str, Any]:
         time_zone="UTC",
     )
     return dict(json.loads(json.dumps(made)))
-
-
-def a_label(one: Interaction, place: int) -> Annotation:
-    return Annotation(
-        project="default",
-        interaction_id=one.id,
-        criterion="groundedness",
-        reviewer="ann",
-        blind_label="ungrounded" if place % 4 == 0 else "grounded",
-        final_label="grounded",
-        inclusion_probability=0.5,
-        guideline_version="g",
-        idempotency_key=one.id,
-        created_at=one.started_at,
-    )
 
 
 def a_study(week: str) -> dict[str, Any]:

@@ -132,8 +132,8 @@ def test_the_first_week_has_numbers_and_no_comparison(world: World) -> None:
     assert report["verdict"].startswith("The first week with data")
     row = scorecard(report)["groundedness"]
     assert row[1]["n"] == 88
-    assert row[3]["value"] is None
-    assert row[6]["text"] == "Too few weeks to know what is usual"
+    assert row[4]["value"] is None
+    assert row[7]["text"] == "Too few weeks to know what is usual"
 
 
 def test_a_criterion_that_always_abstains_has_no_rate_and_never_a_zero(world: World) -> None:
@@ -142,7 +142,7 @@ def test_a_criterion_that_always_abstains_has_no_rate_and_never_a_zero(world: Wo
     report = world.report(WEEKS[3])
     row = scorecard(report)["context_relevance"]
     assert row[1] == {"cell": "share", "n": 0, "failing": 0, "rate": None}
-    assert row[6]["text"] == "Not judged"
+    assert row[7]["text"] == "Not judged"
     assert report["verdict"].startswith("A quiet week")
     text = render_html(report)
     assert "nothing scored" in text
@@ -185,7 +185,7 @@ def test_weeks_judged_by_another_version_are_not_compared(world: World) -> None:
     world.write({**ordinary(4), WEEKS[4]: Plan(version="2", rate=toxic_burst)})
     report = world.report(WEEKS[4])
     assert not report["findings"]
-    assert scorecard(report)["groundedness"][2]["rate"] is None
+    assert scorecard(report)["groundedness"][3]["rate"] is None
 
 
 def test_a_report_of_one_application_counts_only_its_answers(world: World) -> None:

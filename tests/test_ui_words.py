@@ -12,8 +12,9 @@ from tests.builders import a_span
 def test_script_and_style_are_small_and_ask_nothing_of_other_hosts() -> None:
     assert len(STATIC["live.js"]) <= 1024
     assert len(STATIC["touchstone.js"]) <= 12 * 1024
+    assert len(STATIC["touchstone.css"]) + len(STATIC["blocks.css"]) <= 20 * 1024
     assert len(STATIC["touchstone.css"]) <= 16 * 1024
-    for name in ("touchstone.js", "touchstone.css"):
+    for name in ("touchstone.js", "live.js", "touchstone.css", "blocks.css"):
         assert b"http" not in STATIC[name]
         assert b"url(" not in STATIC[name]
         assert b"@import" not in STATIC[name]

@@ -5,7 +5,7 @@ claimed) → sections (headings and blocks) → weekly (the report) → html, ma
 `trends` and `charts` also serve pages of their own.
 """
 
-from app.reports.html import content_security_policy, render_html
+from app.reports.html import block_style, content_security_policy, render_html, render_section
 from app.reports.markdown import render_markdown
 from app.reports.schema import report_schema
 from app.reports.slack import render_slack
@@ -13,10 +13,12 @@ from app.reports.trends import trend_points
 from app.reports.weekly import build_report
 
 __all__ = [
+    "block_style",
     "build_report",
     "content_security_policy",
     "render_html",
     "render_markdown",
+    "render_section",
     "render_slack",
     "report_schema",
     "trend_points",

@@ -187,20 +187,23 @@ def gap(value: float, interval: Interval) -> Cell:
     }
 
 
-def usual(rate: float | None, limits: Interval | None, weeks: int) -> Cell:
-    """A cell with the usual rate and the limits of usual variation."""
+def usual(rate: float | None, limits: Interval | None, weeks: int, *, of: str = "week") -> Cell:
+    """A cell with the usual rate, the limits of usual variation, and from how many weeks."""
     return {
         "cell": "usual",
         "rate": rate,
         "low": limits.low if limits else None,
         "high": limits.high if limits else None,
         "weeks": weeks,
+        "of": of,
     }
 
 
-def sparkline(title: str, points: Sequence[Block], limits: Block | None) -> Cell:
+def sparkline(
+    title: str, points: Sequence[Block], limits: Block | None, *, of: str = "week"
+) -> Cell:
     """A cell with the weeks as a line."""
-    return {"cell": "spark", "title": title, "points": list(points), "limits": limits}
+    return {"cell": "spark", "title": title, "points": list(points), "limits": limits, "of": of}
 
 
 def state(content: str, tone: str = "") -> Cell:

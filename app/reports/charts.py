@@ -86,7 +86,7 @@ def line_chart(
 
     `note` is written beside the last point. Points without a rate leave a gap in the line.
     """
-    width, height, left, right, top, bottom = 980, 250, 48, 838, 14, 220
+    width, height, left, right, top, bottom = 980, 250, 48, 806, 14, 220
     y = Scale(0.0, _top_of(points, limits, target), bottom, top)
     x = Scale(0, max(1, len(points) - 1), left + 18, right - 18)
     if len(points) == 1:

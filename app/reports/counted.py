@@ -16,7 +16,7 @@ from sqlmodel import Session, col
 from app.database import hour_text
 from app.reports.scope import Scope
 from app.store.evaluations import OPEN
-from app.store.rollups import hour_of
+from app.store.rollups import JUDGE, REASON, hour_of
 from app.tables import Evaluation, Interaction, Rollup
 
 HOUR = timedelta(hours=1)
@@ -161,8 +161,10 @@ def read_sums(
     evaluators: Mapping[str, str],
     used: Collection[Used],
     without: Collection[datetime],
+    keys: Collection[str] | None = None,
 ) -> Sequence[Any]:
-    """The counts of the evaluators that count, per week, source, application and segment."""
+    """The counts of the evaluators that count, per week, source, application and segment; `keys`
+    names the segments, without it all are read."""
     branches = [(col(Rollup.bucket_at) < end, number) for number, end in enumerate(ends)]
     week = case(*branches, else_=len(ends)).label("week")
     columns = (
@@ -173,6 +175,8 @@ def read_sums(
     sums = [func.sum(getattr(Rollup, name)).label(name) for name in values]
     query: Select[*tuple[Any, ...]] = select(week, *columns, *sums)
     query = query.where(*rolled_up(scope), or_(False, *_chosen(evaluators, used)))
+    if keys is not None:
+        query = query.where(col(Rollup.segment_key).in_(["", JUDGE, REASON, *keys]))
     if without:
         query = query.where(col(Rollup.bucket_at).not_in(sorted(without)))
     return session.execute(query.group_by("week", *columns)).all()

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -20,9 +20,9 @@ from app.reports.counted import (
     untold_hours,
 )
 from app.reports.rows import of_hours, of_sample, read_rows
-from app.reports.scope import Scope, scope_of
+from app.reports.scope import Scope
 from app.reports.tallies import EVERYTHING, Judge, Reason, Slice, Source, Tallies, Tally
-from app.reports.weeks import days_of, week_bounds
+from app.reports.weeks import Period
 from app.store.rollups import JUDGE, REASON, reason_value
 from app.tables import Interaction
 
@@ -51,6 +51,8 @@ class Count:
     """The sums as they grow."""
 
     weeks: int
+    keys: Collection[str] | None = None
+    """The segments to count by; None stands for all."""
     cells: dict[str, dict[Slice, list[Tally]]] = field(default_factory=lambda: defaultdict(dict))
     sources: dict[str, list[set[Source]]] = field(default_factory=dict)
     judges: Counter[Judge] = field(default_factory=Counter)
@@ -59,6 +61,8 @@ class Count:
     def add(self, one: Counted) -> None:
         """Count it where it belongs."""
         for part in one.parts:
+            if self.keys is not None and part.key not in ("", *self.keys):
+                continue
             series = self.cells[one.criterion].setdefault(part, [Tally()] * self.weeks)
             series[one.week] = series[one.week] + one.tally
         is_last = one.week == self.weeks - 1
@@ -92,28 +96,28 @@ class Count:
             yield Reason(criterion, status, words or NO_REASON, n)
 
 
-def count_weeks(
+def count_periods(
     session: Session,
-    *,
-    project: str,
-    application: str | None,
-    weeks: Sequence[str],
-    time_zone: str,
+    scope: Scope,
+    periods: Sequence[Period],
     criteria: Sequence[str],
+    keys: Collection[str] | None = None,
 ) -> tuple[Tallies, dict[str, str]]:
-    """The tallies of these weeks, and per criterion the evaluator that counts: the one that judged
-    most interactions of the last week, else of all weeks."""
-    scope = scope_of(project, application, weeks, time_zone)
-    ends = [week_bounds(week, time_zone)[1] for week in weeks]
-    since = week_bounds(weeks[-1], time_zone)[0]
+    """The tallies of the periods that the scope is made of, and per criterion the evaluator that
+    counts: the one that judged most interactions of the last period, else of all of them.
+
+    `keys` names the segments to count by; without it, by all.
+    """
+    ends = [period.to_at for period in periods]
+    since = periods[-1].from_at
     waiting = [one for one in read_waiting(session, scope) if one.criterion in criteria]
     used = [one for one in read_used(session, scope, since, waiting) if one.criterion in criteria]
     chosen = commonest(used)
     mine = [one for one in used if chosen[one.criterion] == one.evaluator]
     waiting = [one for one in waiting if chosen[one.criterion] == one.evaluator]
     untold = untold_hours(session, scope, ends, mine, waiting)
-    count = Count(len(weeks))
-    for row in read_sums(session, scope, ends, chosen, mine, untold):
+    count = Count(len(periods), keys)
+    for row in read_sums(session, scope, ends, chosen, mine, untold, keys):
         for one in _of_rollup(row):
             count.add(one)
     for one in _of_waiting([one for one in waiting if one.hour_at not in untold], ends):
@@ -122,7 +126,8 @@ def count_weeks(
         within = [of_hours(list(ranges_of(untold)))]
         for row in read_rows(session, scope, ends, chosen, within):
             count.add(of_row(row))
-    return count.tallies(weeks, _all_received(session, scope, weeks, count)), chosen
+    names = [period.name for period in periods]
+    return count.tallies(names, _all_received(session, scope, periods, count)), chosen
 
 
 def main_evaluators(
@@ -145,12 +150,11 @@ def commonest(used: Sequence[Used]) -> dict[str, str]:
     return {criterion: evaluator for criterion, (_, _, evaluator) in best.items()}
 
 
-def count_days(session: Session, scope: Scope, week: str) -> tuple[tuple[date, int], ...]:
-    """How many interactions each day of a week received."""
-    return tuple(
-        (day, _received(session, scope, from_at, to_at))
-        for day, from_at, to_at in days_of(week, scope.time_zone)
-    )
+def count_days(
+    session: Session, scope: Scope, days: Iterable[tuple[date, datetime, datetime]]
+) -> tuple[tuple[date, int], ...]:
+    """How many interactions each of the days received; a day comes with its bounds."""
+    return tuple((day, _received(session, scope, *bounds)) for day, *bounds in days)
 
 
 def with_combinations(
@@ -203,13 +207,18 @@ def _of_waiting(waiting: Sequence[Waiting], ends: Sequence[datetime]) -> Iterato
 
 
 def _all_received(
-    session: Session, scope: Scope, weeks: Sequence[str], count: Count
+    session: Session, scope: Scope, periods: Sequence[Period], count: Count
 ) -> Iterator[int]:
-    """Per week what was received; at least what was judged, which stays when rows are pruned."""
-    for number, week in enumerate(weeks):
+    """Per period what was received; at least what was judged, which stays when rows are pruned.
+
+    Of an earlier period it only matters whether it has data: one that was judged is not counted.
+    """
+    for number, period in enumerate(periods):
         judged = [parts[EVERYTHING][number].judged for parts in count.cells.values()]
-        received = _received(session, scope, *week_bounds(week, scope.time_zone))
-        yield max([received, *judged])
+        most = max(judged, default=0)
+        if not most or number == len(periods) - 1:
+            most = max(most, _received(session, scope, period.from_at, period.to_at))
+        yield most
 
 
 def _received(session: Session, scope: Scope, from_at: datetime, to_at: datetime) -> int:

@@ -1,6 +1,6 @@
 """How the scores of each week are distributed, from the hourly counts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -9,16 +9,20 @@ from sqlmodel import Session, col
 from app.reports.counted import rolled_up
 from app.reports.scope import Scope
 from app.reports.tallies import Tallies
-from app.reports.weeks import week_bounds
+from app.reports.weeks import Period
 from app.tables import Rollup
 
 
 def read_histograms(
-    session: Session, scope: Scope, chosen: Mapping[str, str], tallies: Tallies
+    session: Session,
+    scope: Scope,
+    periods: Sequence[Period],
+    chosen: Mapping[str, str],
+    tallies: Tallies,
 ) -> dict[str, dict[int, list[int]]]:
     """Per criterion and week how many scores lie in each bin; weeks that another version or
     threshold judged are left out."""
-    ends = [week_bounds(week, scope.time_zone)[1] for week in tallies.weeks]
+    ends = [period.to_at for period in periods]
     found: dict[str, dict[int, list[int]]] = {}
     for criterion, evaluator in chosen.items():
         same, weeks = tallies.comparable(criterion), dict[int, list[list[int]]]()

@@ -21,8 +21,19 @@ _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 def render_html(report: dict[str, Any]) -> str:
     """A report as a self-contained page."""
-    style = (FOLDER / "report.css").read_text(encoding="utf-8")
+    style = f"{block_style()}{(FOLDER / 'report.css').read_text(encoding='utf-8')}"
     return _environment().get_template("report.html").render(report=report, style=Markup(style))
+
+
+def render_section(section: dict[str, Any], css: str = "") -> Markup:
+    """A section for a page of its own, which has `block_style` too; `css` names its classes."""
+    drawn = _environment().get_template("blocks.html").module
+    return Markup(drawn.draw_section(section, css))  # type: ignore[attr-defined]
+
+
+def block_style() -> str:
+    """How the blocks look, wherever they stand; the page gives the colours."""
+    return (FOLDER / "blocks.css").read_text(encoding="utf-8")
 
 
 def content_security_policy(html: str) -> str:
@@ -100,8 +111,8 @@ def draw_spark(cell: dict[str, Any]) -> Markup:
     words = "No data."
     if known:
         words = (
-            f"{numbers.counted(len(known), 'week')}, first {numbers.percent(known[0])}, "
-            f"last {numbers.percent(known[-1])}."
+            f"{numbers.counted(len(known), cell.get('of', 'week'))}, first "
+            f"{numbers.percent(known[0])}, last {numbers.percent(known[-1])}."
         )
     chart = charts.spark(points, title=cell["title"], description=words, limits=_limits(cell))
     return Markup(chart)

@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 from app.criteria import Criteria
 from app.reports.scope import Scope
 from app.reports.tallies import Tallies
-from app.reports.weeks import week_bounds
+from app.reports.weeks import Period
 from app.statistics.corrected_rate import Labelled
 from app.store.gold import CALIBRATION
 from app.tables import Annotation, Evaluation, Interaction
@@ -45,7 +45,12 @@ class Label(NamedTuple):
 
 
 def read_labels(
-    session: Session, scope: Scope, chosen: Mapping[str, str], criteria: Criteria, tallies: Tallies
+    session: Session,
+    scope: Scope,
+    periods: Sequence[Period],
+    chosen: Mapping[str, str],
+    criteria: Criteria,
+    tallies: Tallies,
 ) -> list[Label]:
     """The blind labels of all weeks: the newest per interaction, criterion and reviewer.
 
@@ -61,7 +66,7 @@ def read_labels(
     )
     current = {(one.interaction_id, one.criterion, one.reviewer): (one, at) for one, at in rows}
     verdicts = _verdicts(session, {key[0] for key in current}, chosen)
-    ends = [week_bounds(week, scope.time_zone)[1] for week in tallies.weeks]
+    ends = [period.to_at for period in periods]
     found = []
     for annotation, interaction in current.values():
         fails = None if annotation.is_withdrawn else _fails(criteria, annotation)

@@ -50,7 +50,7 @@ def escape(words: str) -> str:
 
 def scorecard_line(row: list[dict[str, Any]], week: str) -> str:
     """A measure in one line: "Ungrounded answers 9.4 % (8.9–10.0) ▲ +2.4 pp vs W46 · …"."""
-    name, now, _, change, usual, _, state = row
+    name, now, _, _, change, usual, _, state = row
     last = short_week(weeks_up_to(week, 1)[0])
     parts = [f"{escape(name['text'])} {cell_text(now)}"]
     if change["value"] is not None:

@@ -1,21 +1,22 @@
 """Everything that a report of a week is made from, read once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from sqlmodel import Session
 
 from app.criteria import Criteria
-from app.reports.counting import count_days, count_weeks, with_combinations
+from app.reports.counting import count_days, count_periods, with_combinations
 from app.reports.failures import clearest_failures
 from app.reports.findings import Findings, find, with_pairs
 from app.reports.histograms import read_histograms
 from app.reports.labels import Label, read_labels
-from app.reports.scope import scope_of
+from app.reports.scope import scope_over
 from app.reports.tallies import EARLIER_WEEKS, Judge, Reason, Tallies
-from app.reports.weeks import weeks_up_to
+from app.reports.weeks import as_periods, days_of, weeks_up_to
+from app.reports.wording import WEEKLY, Wording
 from app.store.deliveries import troubled_deliveries
 from app.store.studies import load_study
 from app.tables import Evaluation, Interaction
@@ -32,19 +33,20 @@ class Material:
     criteria: Criteria
     tallies: Tallies
     findings: Findings
-    days: tuple[tuple[date, int], ...]
-    labels: tuple[Label, ...]
+    days: tuple[tuple[date, int], ...] = ()
+    labels: tuple[Label, ...] = ()
     """Blind labels of answers of this week."""
-    earlier_labels: tuple[Label, ...]
+    earlier_labels: tuple[Label, ...] = ()
     """Those of the weeks before that the same evaluators judged."""
-    failures: dict[str, list[tuple[Evaluation, Interaction]]]
-    study: dict[str, Any] | None
+    failures: dict[str, list[tuple[Evaluation, Interaction]]] = field(default_factory=dict)
+    study: dict[str, Any] | None = None
     """What a worker found in the texts of the week, if one looked."""
-    earlier_study: dict[str, Any] | None
-    troubles: tuple[str, ...]
+    earlier_study: dict[str, Any] | None = None
+    troubles: tuple[str, ...] = ()
     """Deliveries of earlier weeks' reports that have not arrived, in words."""
-    histograms: dict[str, dict[int, list[int]]]
+    histograms: dict[str, dict[int, list[int]]] = field(default_factory=dict)
     """Per criterion and comparable week how many scores lie in each of twenty equal bins."""
+    said: Wording = WEEKLY
 
     @property
     def received(self) -> int:
@@ -80,21 +82,15 @@ def read_material(
     """Read a week and up to twelve weeks before it."""
     names = list(criteria.by_name)
     weeks = weeks_up_to(week, EARLIER_WEEKS)
-    scope = scope_of(project, application, [week], time_zone)
-    everything = scope_of(project, application, weeks, time_zone)
-    tallies, chosen = count_weeks(
-        session,
-        project=project,
-        application=application,
-        weeks=weeks,
-        time_zone=time_zone,
-        criteria=names,
-    )
+    periods = as_periods(weeks, time_zone)
+    scope = scope_over(project, application, periods[-1:], time_zone)
+    everything = scope_over(project, application, periods, time_zone)
+    tallies, chosen = count_periods(session, everything, periods, names)
     findings = find(tallies, names)
     if findings.hits:
         tallies = with_combinations(session, scope, tallies, chosen)
         findings = with_pairs(findings, tallies)
-    labels = read_labels(session, everything, chosen, criteria, tallies)
+    labels = read_labels(session, everything, periods, chosen, criteria, tallies)
     return Material(
         project=project,
         application=application,
@@ -103,13 +99,13 @@ def read_material(
         criteria=criteria,
         tallies=tallies,
         findings=findings,
-        days=count_days(session, scope, week),
+        days=count_days(session, scope, days_of(week, time_zone)),
         labels=tuple(one for one in labels if one.week == len(weeks) - 1),
         earlier_labels=tuple(one for one in labels if one.week < len(weeks) - 1),
         study=load_study(session, project, week=week, application=application),
         earlier_study=load_study(session, project, week=weeks[-2], application=application),
         troubles=_troubles(session, project, week),
-        histograms=read_histograms(session, everything, chosen, tallies),
+        histograms=read_histograms(session, everything, periods, chosen, tallies),
         failures={
             each.name: clearest_failures(session, scope, chosen[each.name], each)
             for each in criteria

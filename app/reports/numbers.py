@@ -49,8 +49,8 @@ def decimal(value: float | None) -> str:
 
 
 def short_week(week: str) -> str:
-    """The week without its year: "W47"."""
-    return week.partition("-")[2]
+    """The week without its year: "W47"; other periods are named shortly enough."""
+    return week.rpartition("-")[2]
 
 
 def long_week(week: str, from_day: date) -> str:

@@ -232,7 +232,7 @@ def gap_sentence(material: Material, part: Part) -> str:
     return (
         f"{capital(slice_name(part.where))} has more {criterion.failures} than the rest "
         f"({percent(part.course.now.rate or 0.0)} against {percent(part.rest.rate or 0.0)})"
-        f"{', as in earlier weeks' if _stands(part) else ''}."
+        f"{f', as in earlier {material.said.one}s' if _stands(part) else ''}."
     )
 
 

@@ -167,7 +167,13 @@ CELLS: dict[str, Schema] = {
         "low": _or_null(SHARE),
         "high": _or_null(SHARE),
         "weeks": COUNT,
+        "optional": {"of": TEXT},
     },
-    "spark": {"title": TEXT, "points": _list(_ref("point")), "limits": _or_null(_ref("limits"))},
+    "spark": {
+        "title": TEXT,
+        "points": _list(_ref("point")),
+        "limits": _or_null(_ref("limits")),
+        "optional": {"of": TEXT},
+    },
     "state": {"text": TEXT, "tone": TONE},
 }

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement
 from sqlmodel import col
 
-from app.reports.weeks import week_bounds
+from app.reports.weeks import Period, as_periods
 from app.tables import Interaction
 
 
@@ -35,6 +35,11 @@ class Scope:
 
 def scope_of(project: str, application: str | None, weeks: Sequence[str], time_zone: str) -> Scope:
     """The interactions of these weeks, oldest first."""
-    from_at, _ = week_bounds(weeks[0], time_zone)
-    _, to_at = week_bounds(weeks[-1], time_zone)
-    return Scope(project, application, from_at, to_at, time_zone)
+    return scope_over(project, application, as_periods(weeks, time_zone), time_zone)
+
+
+def scope_over(
+    project: str, application: str | None, periods: Sequence[Period], time_zone: str
+) -> Scope:
+    """The interactions of these periods, oldest first and without gaps."""
+    return Scope(project, application, periods[0].from_at, periods[-1].to_at, time_zone)

@@ -5,7 +5,7 @@ evaluator that judged most interactions in the week of the report.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 EARLIER_WEEKS = 12
@@ -103,6 +103,31 @@ class Tallies:
     def of(self, criterion: str, part: Slice = EVERYTHING) -> Sequence[Tally]:
         """One tally per week; empty tallies where nothing was judged."""
         return self.by_criterion.get(criterion, {}).get(part, [Tally()] * len(self.weeks))
+
+    def within(self, part: Slice) -> "Tallies":
+        """The tallies of one slice, as if there were nothing else; reasons are not known for it."""
+        own = {name: {EVERYTHING: self.of(name, part)} for name in self.by_criterion}
+        received = [
+            max((series[EVERYTHING][week].judged for series in own.values()), default=0)
+            for week in range(len(self.weeks))
+        ]
+        return replace(self, by_criterion=own, received=tuple(received), reasons=())
+
+    def mixed(self, part: Slice) -> "Tallies":
+        """The answers of the last week that share this slice, by everything else that they share;
+        from the combinations, so that no earlier week is known."""
+        own: dict[str, dict[Slice, Sequence[Tally]]] = {}
+        for name, known in self.combinations.items():
+            sums: dict[Slice, Tally] = {}
+            for members, tally in known.items():
+                if part in members:
+                    for other in members - {part}:
+                        sums[other] = sums.get(other, Tally()) + tally
+            earlier = [Tally()] * (len(self.weeks) - 1)
+            own[name] = {other: [*earlier, tally] for other, tally in sums.items()}
+        none = [frozenset[Source]()] * (len(self.weeks) - 1)
+        sources = {name: [*none, found[-1]] for name, found in self.sources.items()}
+        return replace(self, by_criterion=own, sources=sources, reasons=())
 
     def comparable(self, criterion: str) -> list[bool]:
         """Which weeks the same evaluator, version and threshold judged as the last week."""

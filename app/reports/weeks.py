@@ -1,12 +1,23 @@
-"""Weeks as people count them: ISO weeks in the project's time zone."""
+"""Weeks as people count them, ISO weeks in the project's time zone, and other runs of days."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.errors import UnknownField
 
+DAYS_OF_A_YEAR = 365
 _WEEK = re.compile(r"(\d{4})-W(\d{2})", re.ASCII)
+
+
+class Period(NamedTuple):
+    """A run of days that is compared with earlier ones as long: a week, or what somebody chose."""
+
+    name: str
+    from_at: datetime
+    to_at: datetime
 
 
 def week_of(at: datetime, zone: str) -> str:
@@ -26,8 +37,35 @@ def week_bounds(week: str, zone: str) -> tuple[datetime, datetime]:
 
 def days_of(week: str, zone: str) -> list[tuple[date, datetime, datetime]]:
     """The seven days of a week: the date, its first moment and the first moment after it."""
-    days = [_monday(week) + timedelta(days=day) for day in range(7)]
+    monday = _monday(week)
+    return days_between(monday, monday + timedelta(days=6), zone)
+
+
+def days_between(first: date, last: date, zone: str) -> list[tuple[date, datetime, datetime]]:
+    """The days from the first to the last: the date, its first moment and the first after it."""
+    days = [first + timedelta(days=day) for day in range((last - first).days + 1)]
     return [(day, _midnight(day, zone), _midnight(day + timedelta(days=1), zone)) for day in days]
+
+
+def as_periods(weeks: Sequence[str], zone: str) -> list[Period]:
+    """The weeks with their bounds."""
+    return [Period(week, *week_bounds(week, zone)) for week in weeks]
+
+
+def periods_up_to(first: date, last: date, earlier: int, zone: str) -> list[Period]:
+    """The days from the first to the last, and as many runs as long before them, oldest first; each
+    is named by its first day."""
+    days = (last - first).days + 1
+    pattern = "{0.day} {0:%b}" if days * (earlier + 1) < DAYS_OF_A_YEAR else "{0.day} {0:%b %Y}"
+    starts = [first - timedelta(days=days * back) for back in range(earlier, -1, -1)]
+    return [
+        Period(
+            pattern.format(start),
+            _midnight(start, zone),
+            _midnight(start + timedelta(days=days), zone),
+        )
+        for start in starts
+    ]
 
 
 def weeks_up_to(week: str, earlier: int) -> list[str]:

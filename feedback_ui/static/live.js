@@ -1,23 +1,26 @@
-// Keeps the charts of a page current, and follows its form, without loading the page again.
+// Keeps parts of a page current, and follows its form, without loading the page again.
 
 const SECONDS = 30;
-const region = document.querySelector("[data-live]"), form = document.querySelector("[data-choose]");
 
-/** Put the charts of the address in place; what is folded out stays so. */
-async function refresh() {
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
-  if (!answer?.ok) return;
+/** Put what the address shows now in place of a part; what is folded out stays so. */
+async function refresh(part) {
+  const path = part.dataset.live || location.pathname;
+  const answer = await fetch(path + location.search, { headers: { Accept: "text/html" } }).catch(() => null);
+  if (!answer || answer.status >= 500) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const open = [...region.querySelectorAll("details")].map((one) => one.open);
-  const fresh = page.querySelector("[data-live]");
-  if (!fresh || region.contains(document.activeElement)) return;
+  const fresh = answer.ok ? page.getElementById(part.id) : page.querySelector("main");
+  if (!fresh || part.contains(document.activeElement)) return;
+  const open = [...part.querySelectorAll("details")].map((one) => one.open);
   fresh.querySelectorAll("details").forEach((one, place) => { one.open = open[place] ?? false; });
-  region.replaceChildren(...fresh.childNodes);
+  part.replaceChildren(...fresh.childNodes);
 }
 
-form.addEventListener("change", () => {
-  const chosen = [...new FormData(form)].filter(([, value]) => value);
+const reread = (which = "[data-live]") => document.querySelectorAll(which).forEach(refresh);
+
+document.querySelector("[data-choose]").onchange = (event) => {
+  const chosen = [...new FormData(event.currentTarget)].filter(([, value]) => value);
   history.replaceState(null, "", `?${new URLSearchParams(chosen)}`);
-  refresh();
-});
-setInterval(() => document.hidden || refresh(), 1000 * SECONDS);
+  reread();
+};
+setInterval(() => document.hidden || reread(), 1000 * SECONDS);
+reread("[data-live^='/']");

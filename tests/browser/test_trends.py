@@ -1,4 +1,4 @@
-"""Trends and reports in a real browser: current without a reload, and without a fault for axe."""
+"""Dashboard, trends and reports in a real browser: current without a reload, no fault for axe."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from app.criteria import Criteria
 from app.database import transaction
-from app.reports.weeks import weeks_up_to
+from app.reports.weeks import days_of, weeks_up_to
 from app.settings import Settings
 from tests.browser.desk import Desk, check_themes, served_desk, sign_in, window
 from tests.report_world import RATES, Plan, write_weeks
@@ -49,6 +49,50 @@ def test_the_form_and_new_answers_change_the_charts_without_a_reload(
     assert not desk.faults
 
 
+def test_the_dashboard_fills_its_parts_and_follows_form_and_new_answers_without_a_reload(
+    browser: Browser, desk: Desk, engine: Engine
+) -> None:
+    first, last = days_of(WEEKS[-1], "UTC")[0][0], days_of(WEEKS[-1], "UTC")[-1][0]
+    with window(browser) as context:
+        page = desk.watch(context.new_page())
+        sign_in(page, desk)
+        page.clock.install()
+        page.goto(f"{desk.address}/dashboard?from={first}&to={last}")
+        page.evaluate("window.stayed = true")
+        for name in ("scorecard", "trend", "coverage", "slices", "trust", "fairness"):
+            expect(page.locator(f"#{name}")).to_have_count(1)
+        scored = page.locator("#coverage .flow b").first
+        everything = scored.inner_text()
+        expect(page.locator("#slices h2")).to_contain_text("The rise of")
+        page.get_by_label("Application").select_option("shop")
+        page.wait_for_url("**application=shop**")
+        expect(scored).not_to_have_text(everything)
+        before = scored.inner_text()
+        with transaction(engine) as session:
+            write_weeks(session, {WEEKS[-1]: Plan(n=30)}, seed=9)
+        page.clock.fast_forward(31_000)
+        expect(scored).to_have_text(str(int(before) + 10))
+        page.get_by_label("Segment, as key=value").fill("language")
+        page.get_by_label("Segment, as key=value").press("Tab")
+        expect(page.locator("#live-overview")).to_contain_text("a segment is written as key=value")
+        page.get_by_label("Segment, as key=value").fill("language=en")
+        page.get_by_label("Segment, as key=value").press("Tab")
+        expect(page.locator("#slices h2")).to_contain_text("ithin language en")
+        assert page.evaluate("window.stayed")
+    assert [fault for fault in desk.faults if "422" not in fault] == []
+
+
+def test_the_parts_of_the_dashboard_work_without_javascript(browser: Browser, desk: Desk) -> None:
+    with window(browser, java_script_enabled=False) as context:
+        page = context.new_page()
+        sign_in(page, desk)
+        page.goto(f"{desk.address}/dashboard?segment=language%3Den")
+        page.get_by_role("link", name="Slices").click()
+        assert "Within language en" in page.locator("#slices h2").inner_text()
+        page.get_by_role("link", name="The whole dashboard").click()
+        assert page.url.endswith("/dashboard?segment=language%3Den")
+
+
 def test_a_range_and_a_segment_in_the_address_work_without_javascript(
     browser: Browser, desk: Desk
 ) -> None:
@@ -73,7 +117,8 @@ def test_axe_finds_no_fault_in_trends_and_in_a_report(
     with window(browser, viewport=size) as context:
         page = desk.watch(context.new_page())
         sign_in(page, desk)
-        for path in ("/trends?bucket=day", f"/reports/{WEEKS[-1]}"):
+        for path in ("/trends?bucket=day", f"/reports/{WEEKS[-1]}", "/dashboard"):
             page.goto(desk.address + path)
+            expect(page.locator("[data-live] h2 a")).to_have_count(0)
             check_themes(page)
     assert not desk.faults

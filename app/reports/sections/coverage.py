@@ -48,7 +48,7 @@ def heading(material: Material) -> str:
     if not judged:
         return f"None of the {counted(material.received, 'interaction')} has been judged yet"
     if pending:
-        return f"{counted(pending, 'verdict')} of this week are still to come"
+        return f"{counted(pending, 'verdict')} of {material.said.this} are still to come"
     scored = 1 - sum(share.failing for share in shares) / judged
     received = counted(material.received, "interaction")
     if scored == 1:

@@ -294,17 +294,19 @@ def _name(where: Slice) -> str:
 
 def _weeks(material: Material, criterion: str) -> str:
     number = len(_pooled_weeks(material, criterion))
-    return "this week" if number == 1 else f"{number} weeks"
+    return material.said.this if number == 1 else f"{number} {material.said.one}s"
 
 
 def _note(material: Material, groups: Sequence[Group]) -> str:
     if not groups:
         return ""
-    compared = sum(group.comparison is not None for group in groups)
+    said, compared = material.said, sum(group.comparison is not None for group in groups)
     return (
-        f"This week and up to {POOLED_WEEKS - 1} comparable, ordinary weeks before it, so that "
+        f"{capital(said.this)} and up to {POOLED_WEEKS - 1} comparable, ordinary {said.one}s "
+        "before it, so that "
         f"small groups can be seen; {counted(compared, 'comparison')} with the largest group, "
-        "corrected by Holm's method; a gap is named while this week shows it too. Groups with "
+        "corrected by Holm's method; a gap is named while "
+        f"{said.this} shows it too. Groups with "
         f"fewer than {LEAST_SCORED} scored answers are not shown, nor label-based numbers from "
         f"fewer than {LEAST_LABELS} labels. Gaps can come from what is asked; the evaluator's own "
         "error stands apart."

@@ -3,30 +3,19 @@
 from app.criteria import Criterion
 from app.reports import blocks
 from app.reports.findings import Measure, too_few_to_say
+from app.reports.judgement import corrected
 from app.reports.material import Material
 from app.reports.numbers import counted
 from app.reports.phrases import capital, failing_words, spelled
 from app.reports.sections.trend import chart_limits, chart_points
 
-COLUMNS = (
-    "Measure",
-    "This week",
-    "Last week",
-    "Difference",
-    "Usual",
-    "Weeks",
-    "Variation",
-)
 LOCKED_WEEKS = 12
 
 
 def section(material: Material) -> blocks.Section:
     """This week against last week and against the usual, with what may be said of it."""
-    rows = [
-        _row(material, criterion, material.findings.failing[criterion.name])
-        for criterion in material.criteria
-    ]
-    card = blocks.table(COLUMNS, rows, caption="Failure rates per criterion")
+    rows = [_row(material, criterion) for criterion in material.criteria]
+    card = blocks.table(_columns(material), rows, caption="Failure rates per criterion")
     return blocks.section("scorecard", "Scorecard", heading(material), [card], note=_note(material))
 
 
@@ -49,7 +38,7 @@ def heading(material: Material) -> str:
     return capital(", ".join([f"{number} {noun} {verb}", *others]))
 
 
-def state_of(measure: Measure) -> tuple[str, str]:
+def state_of(measure: Measure, period: str = "week") -> tuple[str, str]:
     """The word for the variation of a measure, and its tone."""
     known = {
         "worse": ("Worse, special cause", "concern"),
@@ -65,7 +54,7 @@ def state_of(measure: Measure) -> tuple[str, str]:
     if not measure.course.now.n:
         return "Not judged", ""
     if measure.course.chart is None:
-        return "Too few weeks to know what is usual", ""
+        return f"Too few {period}s to know what is usual", ""
     return "Too few to say", ""
 
 
@@ -80,21 +69,47 @@ def _group(number: int, verb: str) -> str:
     return f"{spelled(number)} {verb}"
 
 
-def _row(material: Material, criterion: Criterion, measure: Measure) -> list[blocks.Cell]:
+def _columns(material: Material) -> list[str]:
+    said = material.said
+    return [
+        "Measure",
+        capital(said.this),
+        "Corrected by labels",
+        capital(said.last),
+        "Difference",
+        "Usual",
+        capital(f"{said.one}s"),
+        "Variation",
+    ]
+
+
+def _row(material: Material, criterion: Criterion) -> list[blocks.Cell]:
+    measure = material.findings.failing[criterion.name]
     course, tone = measure.course, tone_of(measure)
     points = chart_points(material, measure)
     rate = course.usual.rate if course.chart else None
     return [
         blocks.words(capital(criterion.failures), failing_words(criterion)),
         blocks.share(course.now, tone=tone, is_supported=bool(tone)),
+        _corrected(material, criterion.name),
         blocks.share(course.last_week),
         blocks.difference(_shown_difference(measure), tone=tone),
-        blocks.usual(rate, course.limits, len(course.baseline)),
+        blocks.usual(rate, course.limits, len(course.baseline), of=material.said.one),
         blocks.sparkline(
-            f"{capital(criterion.failures)} per week", points, chart_limits(material, measure)
+            f"{capital(criterion.failures)} per {material.said.one}",
+            points,
+            chart_limits(material, measure),
+            of=material.said.one,
         ),
-        blocks.state(*state_of(measure)),
+        blocks.state(*state_of(measure, material.said.one)),
     ]
+
+
+def _corrected(material: Material, criterion: str) -> blocks.Cell:
+    fixed = corrected(material, criterion)
+    if fixed is None:
+        return blocks.words("–", "too few labels")
+    return blocks.estimate(fixed.rate, fixed.interval, fixed.labels)
 
 
 def _shown_difference(measure: Measure):  # type: ignore[no-untyped-def]
@@ -119,6 +134,7 @@ def _note(material: Material) -> str:
     if weeks:
         trial = "" if weeks >= LOCKED_WEEKS else ", which makes them trial limits"
         words.append(
-            f"Usual rates and their limits (p′) come from up to {counted(weeks, 'week')}{trial}."
+            "Usual rates and their limits (p′) come from up to "
+            f"{counted(weeks, material.said.one)}{trial}."
         )
     return " ".join(words)

@@ -3,24 +3,22 @@
 from collections.abc import Sequence
 
 from app.reports import blocks
-from app.reports.findings import LEAST_CHANGE_SLICE, LEAST_SLICE_N, Part, Place
+from app.reports.findings import (
+    FALSE_DISCOVERY_RATE,
+    LEAST_CHANGE_SLICE,
+    LEAST_SLICE_N,
+    Part,
+    Place,
+)
 from app.reports.material import Material
 from app.reports.numbers import count, counted, listed
-from app.reports.pairs import Pair
+from app.reports.pairs import Pair, find_pairs
 from app.reports.phrases import capital, gap_sentence, lead_places, slice_name
 from app.reports.rows import MOST_SAMPLED
+from app.reports.tallies import Slice
 
 PAIR_COLUMNS = ("Within", "And", "Both", "The rest within", "Difference", "Reading")
 MOST_PAIRS = 8
-COLUMNS = (
-    "Slice",
-    "This week",
-    "Usual",
-    "Change",
-    "Against last week",
-    "Against the rest",
-    "Reading",
-)
 MOST_ROWS = 12
 READINGS = {
     "worse": ("Worse", "concern"),
@@ -45,7 +43,7 @@ def section(material: Material) -> blocks.Section:
         )
     if parts:
         rows = [_row(material, part) for part in parts]
-        card = blocks.table(COLUMNS, rows, caption="Slices compared")
+        card = blocks.table(_columns(material), rows, caption="Slices compared")
         content.append(blocks.folded("The numbers, and the comparison with the rest", [card]))
     pairs = material.findings.pairs
     if pairs:
@@ -53,6 +51,29 @@ def section(material: Material) -> blocks.Section:
     if not content:
         content.append(blocks.text(_advice(material)))
     return blocks.section("slices", "Slices", heading(material), content, note=_note(material))
+
+
+def section_within(material: Material, part: Slice) -> blocks.Section:
+    """What else the answers of a slice share, each against the rest of the slice."""
+    pairs = find_pairs(
+        material.tallies,
+        [(name, part) for name in material.names()],
+        level=FALSE_DISCOVERY_RATE,
+        least=LEAST_CHANGE_SLICE,
+    )
+    content = [_pair_table(material, pairs)] if pairs else [blocks.text(_advice(material))]
+    return blocks.section("slices", "Slices", _heading_within(material, part, pairs), content)
+
+
+def _heading_within(material: Material, part: Slice, pairs: Sequence[Pair]) -> str:
+    name = slice_name(part)
+    first = next((pair for pair in pairs if pair.holds), None)
+    if first is not None:
+        failures = material.criteria.get(first.criterion).failures
+        return f"Within {name}, {slice_name(first.other)} has more {failures} than the rest"
+    if not pairs:
+        return f"There are too few answers within {name} to compare slices"
+    return f"Within {name} no other slice stands out"
 
 
 def heading(material: Material) -> str:
@@ -91,7 +112,7 @@ def _pair_table(material: Material, pairs: Sequence[Pair]) -> blocks.Block:
     standing = [pair for pair in pairs if pair.holds]
     rows = [_pair_row(material, pair) for pair in pairs[: max(MOST_PAIRS, len(standing))]]
     number = counted(len(pairs), "comparison")
-    caption = f"Two slices at once, within those that got worse: {number}, corrected together"
+    caption = f"Two slices at once: {number}, corrected together"
     combined, received = material.tallies.combined, material.received
     if combined < received and received > MOST_SAMPLED:
         caption += (
@@ -114,6 +135,11 @@ def _pair_row(material: Material, pair: Pair) -> list[blocks.Cell]:
         blocks.difference(pair.gap, tone=tone),
         blocks.state(reading, tone),
     ]
+
+
+def _columns(material: Material) -> list[str]:
+    this, last = capital(material.said.this), f"Against {material.said.last}"
+    return ["Slice", this, "Usual", "Change", last, "Against the rest", "Reading"]
 
 
 def _shown(material: Material) -> list[Part]:
@@ -156,7 +182,7 @@ def _change_tone(part: Part) -> str:
 def _row(material: Material, part: Part) -> list[blocks.Cell]:
     tone = READINGS[part.verdict][1]
     is_supported = part.verdict != "none"
-    new = "new this week; usual rate of all answers" if part.is_new else ""
+    new = f"new {material.said.this}; usual rate of all answers" if part.is_new else ""
     return [
         blocks.words(_label(material, part), new),
         blocks.share(part.course.now, tone=tone, is_supported=is_supported),
@@ -184,7 +210,8 @@ def _note(material: Material) -> str:
 def _advice(material: Material) -> str:
     if material.received:
         return (
-            f"A slice is compared when it has at least {LEAST_SLICE_N} scored answers this week. "
-            "Send segments such as language, release or user group with your traces to see more."
+            f"A slice is compared when it has at least {LEAST_SLICE_N} scored answers "
+            f"{material.said.this}. Send segments such as language, release or user group with "
+            "your traces to see more."
         )
     return "Nothing was received."

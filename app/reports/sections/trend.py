@@ -7,6 +7,7 @@ from app.reports.findings import Measure
 from app.reports.material import Material
 from app.reports.numbers import listed, percent, percent_range, short_week
 from app.reports.phrases import capital
+from app.reports.wording import WEEKLY
 
 CAPTION = (
     "Grey band: limits of usual variation (p′). Vertical bars: 95 % intervals. Diamonds lay above "
@@ -33,7 +34,7 @@ def section(material: Material) -> blocks.Section:
 
 def heading(material: Material) -> str:
     """Which measures left their limits."""
-    week = short_week(material.week)
+    week = short_week(material.week) if material.said is WEEKLY else material.said.this
     measures = list(material.findings.failing.values())
     for change, verb in (
         ("worse", "rose above the usual in"),
@@ -44,7 +45,7 @@ def heading(material: Material) -> str:
         if names:
             return f"{capital(listed(names))} {verb} {week}"
     if all(one.course.chart is None for one in measures):
-        return "There are too few weeks to know what is usual"
+        return f"There are too few {material.said.one}s to know what is usual"
     unsure = [_failures(material, one) for one in measures if one.course.signals]
     if unsure:
         return f"{capital(listed(unsure))} gave a signal that the comparison does not confirm"
@@ -99,10 +100,12 @@ def _chart(material: Material, measure: Measure) -> blocks.Block:
     name = capital(_failures(material, measure))
     words = [f"{name} from {points[0]['label']} to {points[-1]['label']}."]
     if course.limits is not None:
-        words.append(f"Usual limits this week: {percent_range(*course.limits)}.")
+        words.append(f"Usual limits {material.said.this}: {percent_range(*course.limits)}.")
     note = ""
     if course.now.rate is not None:
-        note = f"{percent(course.now.rate)} this week"
-        words.append(f"This week: {percent(course.now.rate)}.")
+        note = f"{percent(course.now.rate)} {material.said.this}"
+        words.append(f"{capital(material.said.this)}: {percent(course.now.rate)}.")
     limits = chart_limits(material, measure)
-    return blocks.line_chart(f"{name} per week", " ".join(words), points, limits, note)
+    return blocks.line_chart(
+        f"{name} per {material.said.one}", " ".join(words), points, limits, note
+    )

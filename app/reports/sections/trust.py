@@ -20,7 +20,7 @@ from app.statistics.intervals import normal_quantile
 WANTED_HALF_WIDTH = 0.05
 RATE_COLUMNS = (
     "Criterion",
-    "Labels this week",
+    "Labels",
     "Evaluator's rate",
     "Corrected rate",
     "Rogan–Gladen",
@@ -45,7 +45,13 @@ def section(material: Material) -> blocks.Section:
     judged = [found for name in material.names() if (found := judge(material, name))]
     if material.labels:
         rows = [_rate_row(material, criterion) for criterion in material.criteria]
-        content.append(blocks.table(RATE_COLUMNS, rows, caption="Rates corrected by labels"))
+        content.append(
+            blocks.table(
+                RATE_COLUMNS,
+                rows,
+                caption=f"Rates of {material.said.this}, corrected by its labels",
+            )
+        )
     if judged:
         rows = [_trust_row(material, found) for found in judged]
         content.append(blocks.table(TRUST_COLUMNS, rows, caption="Evaluator and reviewers"))
@@ -59,7 +65,7 @@ def section(material: Material) -> blocks.Section:
 def heading(material: Material, judged: list[Judgement]) -> str:
     """Whether the evaluator agrees with reviewers as well as they do with each other."""
     if not material.labels and not material.earlier_labels:
-        return "Nobody has labelled answers of this week yet"
+        return f"Nobody has labelled answers of {material.said.this} yet"
     answers = counted(len({label.interaction_id for label in material.labels}), "answer")
     if not judged:
         return f"Reviewers labelled {answers}: too few to judge the evaluator"
@@ -176,7 +182,8 @@ def _note(material: Material, judged: list[Judgement]) -> str:
     words = ["Labels given blind only, before the reviewer saw any score."]
     if judged:
         words.append(
-            "Agreement, precision and recall come from this week and the earlier weeks that the "
+            f"Agreement, precision and recall come from {material.said.this} and the earlier "
+            f"{material.said.one}s that the "
             "same evaluator judged at the same threshold; intervals are drawn over conversations."
         )
     changed = [one for one in material.labels if one.changed]
@@ -192,9 +199,9 @@ def _advice(material: Material) -> list[str]:
     if not material.labels:
         needed = _labels_for(material)
         return [
-            "The rates above are the evaluator's alone. Make a review queue for this week and "
-            f"label about {needed} answers drawn at random, and the next edition shows the true "
-            "rate with its interval beside them."
+            "The rates above are the evaluator's alone. Make a review queue for "
+            f"{material.said.this} and label about {needed} answers drawn at random, and the true "
+            "rate stands with its interval beside them."
         ]
     uncorrected = [name for name in material.names() if corrected(material, name) is None]
     if not uncorrected:
