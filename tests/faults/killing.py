@@ -145,17 +145,17 @@ def lose_postgres(world: World) -> Found:
 )
 def kill_worker(world: World) -> Found:
     found, dice = Found(), random.Random(3)
-    kills = world.times(50, 2)
+    kills, lease = world.times(50, 2), world.times(10, 2)
     with database(world.database, world.folder) as url:
         engine = open_database(url)
         migrate(engine)
         n = world.times(400, 60)
         save(engine, some_interactions(n, response="Refunds take 5 invented days."))
         for _ in range(kills):
-            worker = start_worker(url)
+            worker = start_worker(url, lease_seconds=lease)
             random_moment(0.0, 0.7, dice)
             end_worker(worker)
-        worker = start_worker(url)
+        worker = start_worker(url, lease_seconds=lease)
         wait_until_judged(engine, seconds=300)
         end_worker(worker)
         tell_evaluations(found, engine, n)

@@ -83,7 +83,8 @@ class Senders:
                     )
                 except httpx.HTTPError:
                     self.broken += 1
-                    self._stop.wait(0.02)
+                    # Spinning, eight of them would keep a server from starting again.
+                    self._stop.wait(0.1)
                     continue
                 self._note(numbers, answer.status_code, time.monotonic() - started)
 
