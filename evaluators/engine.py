@@ -151,15 +151,21 @@ class Encoder:
             self._remember(text, found[text])
         return [found[text] for text in wanted]
 
+    def vectors(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        """A unit vector for each text, shape (texts, width), of which none is kept."""
+        found = self._runner.run([Tokens(tuple(ids)) for ids in self._token_ids(texts)], mean=True)
+        mean: NDArray[np.float32] = found.mean
+        unit: NDArray[np.float32] = mean / (mean**2).sum(axis=1, keepdims=True) ** 0.5
+        return unit
+
+    def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        cut = [text[: MAX_TOKENS * 32] for text in texts]
+        return [encoding.ids for encoding in self._tokenizer.encode_batch(cut)]
+
     def _run(self, texts: list[str]) -> dict[str, Encoded]:
         if not texts:
             return {}
-        token_ids = [
-            encoding.ids
-            for encoding in self._tokenizer.encode_batch(
-                [text[: MAX_TOKENS * 32] for text in texts]
-            )
-        ]
+        token_ids = self._token_ids(texts)
         found = self._runner.run([Tokens(tuple(ids)) for ids in token_ids], mean=True, tokens=True)
         encoded = map(_encoded, token_ids, found.mean, found.tokens)
         return dict(zip(texts, encoded, strict=True))

@@ -1,6 +1,7 @@
 """Relevance: does the response answer the prompt, and does a context help to answer it?"""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from evaluators.protocol import Abstention, EvaluatorSpec, Evidence, Sample, TextField, Verdict
@@ -56,11 +57,13 @@ class AnswerRelevance(_RelevanceEvaluator):
 
     def __init__(self, encoders: Encoders) -> None:
         super().__init__(encoders, "answer_relevance", frozenset({"prompt", "response"}))
+        self._base = encoders.base
 
     def _reader(self) -> Any:
         from evaluators.heads.relevance import read_answers  # noqa: PLC0415
 
-        return read_answers
+        self._base.load()
+        return partial(read_answers, embed=self._base.vectors)
 
     def evaluate(self, samples: Sequence[Sample]) -> Sequence[Verdict | Abstention]:
         """One verdict per sample; its evidence is the part that answers the prompt most."""

@@ -1,9 +1,10 @@
-"""The two encoders that ship with Touchstone, shared by the evaluators of one process.
+"""The encoders of the bundled evaluators, shared by those of one process.
 
 The *pair* encoder reads a claim with its evidence, or a question with an answer or a passage; the
-*text* encoder reads a few sentences of a response. Both are all-MiniLM-L6-v2 with upper layers of
-their own. Raw outputs of a sequence are kept, so that two evaluators that read the same text cost
-one pass. Constructing is free; `load()` imports torch and checks digests.
+*text* encoder reads a few sentences of a response. Both are all-MiniLM-L6-v2 with layers of their
+own, which ship with Touchstone; unchanged it tells how much two texts have in common. Raw outputs
+of a sequence are kept, so that two evaluators that read the same text cost one pass. Constructing
+is free; `load()` imports torch and checks digests.
 """
 
 from collections import OrderedDict
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluators.engine import ENCODER, Device, Tokens, check_digest, find_encoder
+from evaluators.engine import ENCODER, Device, Encoder, Tokens, check_digest, find_encoder
 from evaluators.protocol import Weights
 from evaluators.weights import BUNDLED, bundled_encoder
 
@@ -76,13 +77,15 @@ class TunedEncoder:
 
 
 class Encoders:
-    """Both encoders of a process."""
+    """The encoders of a process."""
 
     def __init__(self, device: Device = "auto", folder: Path = BUNDLED) -> None:
         self.pair = TunedEncoder("pair", device, folder)
         self.text = TunedEncoder("text", device, folder)
+        self.base = Encoder(device=device)
 
     def load(self) -> None:
-        """Read both."""
+        """Read them all."""
         self.pair.load()
         self.text.load()
+        self.base.load()

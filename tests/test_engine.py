@@ -21,6 +21,7 @@ from evaluators.engine import (
     token_batches,
 )
 from evaluators.heads.bert import read_bert
+from evaluators.heads.packed import shared
 from evaluators.heads.runner import Runner
 from evaluators.protocol import Weights
 
@@ -54,6 +55,19 @@ def test_vectors_have_unit_length_and_tell_meanings_apart(encoder: Encoder) -> N
     money, refund, cat = encoder.encode(["You get your money back.", "A refund.", "A black cat."])
     assert np.linalg.norm(money.vector) == pytest.approx(1, abs=1e-5)
     assert money.vector @ refund.vector > money.vector @ cat.vector + 0.2
+
+
+def test_vectors_are_those_of_the_encodings(encoder: Encoder) -> None:
+    vectors = encoder.vectors(TEXTS)
+    for row, encoded in zip(vectors, encoder.encode(TEXTS), strict=True):
+        assert row @ encoded.vector == pytest.approx(1, abs=1e-3)
+
+
+def test_encoders_hold_equal_embeddings_once() -> None:
+    first, second, other = torch.ones(3, 2), torch.ones(3, 2), torch.zeros(3, 2)
+    assert shared(first) is first
+    assert shared(second) is first
+    assert shared(other) is other
 
 
 def test_equal_texts_are_computed_once(encoder: Encoder) -> None:

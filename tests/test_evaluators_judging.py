@@ -3,6 +3,7 @@
 import pytest
 
 from app.criteria import read_criteria
+from evaluators.heads.manner import is_order
 from tests.evaluator_fixtures import abstain, judge
 
 REFUNDS = (
@@ -75,6 +76,29 @@ def test_an_answer_beats_an_evasion_an_echo_and_another_topic() -> None:
     assert passes("answer_relevance", good)
     for response in others:
         assert judge("answer_relevance", ASK, response).score < good - 0.2
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("Write a short poem about rain.", True),
+        ("user: Hello?\nuser: My parcel has not arrived.", True),
+        ("How long do refunds take", False),
+        ("It has been a week. Where is my parcel?", False),
+        ("退款需要多久？", False),
+    ],
+)
+def test_an_order_is_what_is_not_put_as_a_question(prompt: str, expected: bool) -> None:
+    assert is_order(prompt) is expected
+
+
+def test_what_was_ordered_passes_though_it_shares_no_word_with_the_order() -> None:
+    order = "Write a slogan for a bakery."
+    slogan = "Fresh bread, warm hearts, every morning."
+    recipe = "Chop two onions, fry them slowly and add the tomatoes after ten minutes."
+    ordered, other = (judge("answer_relevance", order, text).score for text in (slogan, recipe))
+    assert passes("answer_relevance", ordered)
+    assert not passes("answer_relevance", other)
 
 
 def test_the_best_context_counts_and_is_named() -> None:

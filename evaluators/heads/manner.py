@@ -8,10 +8,31 @@ from evaluators.sentences import split_sentences
 from evaluators.signals import content_words, is_refusal, is_small_talk, names, numbers, words
 
 READ_CHARACTERS = 6000
+LENGTH = -2
+"""The place of the length among the signals of an answer."""
 WHO = re.compile(r"\b(?:who|whose|whom|quién|wer|qui)\b")
 WHEN = re.compile(r"\b(?:when|what (?:year|date|day|month|time)|how long|wann|cuándo|quand)\b")
 HOW_MANY = re.compile(r"\b(?:how (?:many|much|old|far|often|tall|big|large)|what percent\w*)\b")
 WHERE = re.compile(r"\b(?:where|which (?:city|country|state)|wo|dónde|où)\b")
+ASKS = re.compile(
+    r"(?:who|whose|whom|what|when|where|why|which|how|is|are|was|were|do|does|did|can|could|will"
+    r"|would|should|has|have|had|may|in (?:what|which)|wer|wie|was|wo|wann|warum|qui|quel|où"
+    r"|comment|quién|qué|cómo|dónde)\b"
+)
+
+
+def is_order(prompt: str) -> bool:
+    """Whether a prompt asks for no answer but for a text or a deed: it is not put as a question.
+
+    What is ordered may share no word with the order, as a poem does with "Write a poem".
+    """
+    asked = question_of(prompt).lower()
+    return not any(mark in asked for mark in "?？") and not ASKS.match(asked)
+
+
+def has_sentences(response: str) -> bool:
+    """Whether a response has more than one sentence, as answers of people do."""
+    return len(split_sentences(response[:READ_CHARACTERS])) > 1
 
 
 def answer_signals(prompt: str, response: str) -> list[float]:

@@ -5,9 +5,11 @@ of one length. On a CPU with oneDNN the weights are laid out for its matrix prod
 for one row does not depend on the other rows: a sequence has the same states in any batch.
 """
 
+import hashlib
 import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -20,6 +22,7 @@ Precision = Literal["fp32", "bf16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 LAID_OUT_FOR = 4096
 """For how many rows oneDNN is asked to lay weights out."""
+_HELD: WeakValueDictionary[tuple[str, str], Tensor] = WeakValueDictionary()
 ROWS = 64
 """Of which number of rows every matrix is a multiple.
 
@@ -93,7 +96,7 @@ class PackedBert:
         self.heads, self.width = bert.heads, bert.width
         self._state, self._epsilon, self._dtype = bert.state, bert.epsilon, DTYPES[precision]
         named = f"{EMBEDDINGS}."
-        self._words = self._tensor(f"{named}word_embeddings.weight")
+        self._words = shared(self._tensor(f"{named}word_embeddings.weight"))
         self._positions = self._tensor(f"{named}position_embeddings.weight", torch.float32)
         self._kinds = self._tensor(f"{named}token_type_embeddings.weight", torch.float32)
         self._norm = self._layer_norm(f"{named}LayerNorm", torch.float32)
@@ -170,6 +173,13 @@ class PackedBert:
         weight, bias = f"{name}.weight", f"{name}.bias"
         tensors = self._tensor(weight), self._tensor(bias)
         return laid_out(*tensors, self.precision, self.device)
+
+
+def shared(tensor: Tensor) -> Tensor:
+    """The same numbers, held once however many encoders of the process have them."""
+    numbers = tensor.cpu().view(torch.uint8).numpy().data
+    key = (hashlib.sha256(numbers).hexdigest(), str(tensor.device))
+    return _HELD.setdefault(key, tensor)
 
 
 def laid_out(weight: Tensor, bias: Tensor, precision: Precision, device: str) -> Linear:

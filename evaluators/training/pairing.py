@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 from evaluators.training.rows import Row, Source, rank
+from evaluators.training.written import Exchange, Half, written_exchanges
 
 ANSWERS = (
     Source("squad1_sentence", "CC BY-SA 4.0", 16_000),
@@ -106,6 +107,36 @@ def dev_pairs(data: Path, source: Source, criterion: str) -> list[PairExample]:
     """The picked rows of a development set as pairs."""
     make = _answer if criterion == "answer_relevance" else _context
     return [one for row in source.rows(data, criterion, "dev") for one in make(row)]
+
+
+def written_examples(half: Half, *, seed: int = 5) -> list[PairExample]:
+    """Orders and questions of customers with their answers, with those of others, and evaded."""
+    random = Random(seed)
+    orders, questions = written_exchanges("orders", half), written_exchanges("help", half)
+    examples = []
+    for number, one in enumerate(orders):
+        others = [orders[(number + step) % len(orders)].response for step in (1, 2)]
+        examples += _answered("orders", one, [*others, random.choice(EVASIONS)])
+    for one in questions:
+        near = [other for other in questions if other.topic == one.topic and other is not one]
+        far = [other for other in questions if other.topic != one.topic]
+        chosen = [*random.sample(near, min(1, len(near))), random.choice(far)]
+        others = [other.response for other in chosen]
+        examples += _answered("help", one, [*others, random.choice(EVASIONS)])
+        examples.append(_polite(one))
+    return examples
+
+
+def _answered(source: str, one: Exchange, wrong: Sequence[str]) -> list[PairExample]:
+    return [
+        PairExample(f"{one.id}-{place}", source, one.prompt, text, int(place == 0))
+        for place, text in enumerate([one.response, *wrong])
+    ]
+
+
+def _polite(one: Exchange) -> PairExample:
+    prompt, text = f"Good morning. {one.prompt}", f"Happy to help. {one.response}"
+    return PairExample(f"{one.id}-polite", "help", prompt, text, 1)
 
 
 def chat_pairs(rows: Sequence[Row]) -> list[PairExample]:

@@ -199,7 +199,10 @@ def _response_outputs(network: Network, rows: Sequence[Array], combine: Array) -
 
 # Relevance: one row of features per prompt and text.
 
-RELEVANCE = Recipe(
+ANSWERS = Recipe(
+    hidden=(8,), epochs=60, learning_rate=3e-3, weight_decay=0.03, dropout=0.0, batch=128
+)
+PASSAGES = Recipe(
     hidden=(), epochs=150, learning_rate=1e-2, weight_decay=1e-3, dropout=0.0, batch=128
 )
 
@@ -207,9 +210,12 @@ RELEVANCE = Recipe(
 def _relevance_rows(task: str, kit: Kit, examples: Sequence[pairing.PairExample]) -> Array:
     is_answer = task == "answer_relevance"
     scorer = _Scorer(kit.encoders.pair, "answers" if is_answer else "helps", kit)
-    read = read_answers if is_answer else read_passages
     pairs = [(example.prompt, example.text) for example in examples]
-    found = read(pairs, kit.encoders.pair.tokenizer, scorer)
+    tokenizer = kit.encoders.pair.tokenizer
+    if is_answer:
+        found = read_answers(pairs, tokenizer, scorer, kit.encoders.base.vectors)
+    else:
+        found = read_passages(pairs, tokenizer, scorer)
     return np.stack([one.features for one in found])
 
 
@@ -217,11 +223,12 @@ def _train_relevance(task: str, kit: Kit) -> Trained:
     is_answer = task == "answer_relevance"
     make = pairing.answer_examples if is_answer else pairing.context_examples
     examples = [one for one in make(kit.data) if pairing.is_held_apart(one)]
+    examples += pairing.written_examples("train") if is_answer else []
     rows = _relevance_rows(task, kit, examples)
     weights = set_weights([example.source for example in examples])
     bags = _bags(list(rows[:, None, :]), [example.label for example in examples], weights)
     last = _is_for_curve([example.prompt for example in examples])
-    network = fit_network(bags.take(~last), RELEVANCE)
+    network = fit_network(bags.take(~last), ANSWERS if is_answer else PASSAGES)
     curve = _curve(network.logits(rows)[last], bags.labels[last], bags.weights[last])
     trained = Trained(
         name=task,
@@ -241,6 +248,8 @@ def _relevance_dev(task: str, kit: Kit) -> dict[str, list[pairing.PairExample]]:
     sources = pairing.ANSWERS_DEV if is_answer else pairing.CONTEXTS_DEV
     sets = {source.name: pairing.dev_pairs(kit.data, source, task) for source in sources}
     if is_answer:
+        for one in pairing.written_examples("measured"):
+            sets.setdefault(f"{one.source} (held out)", []).append(one)
         sets["chat"] = pairing.chat_pairs(read_chats(kit.data / CHATS, CHATS_READ))
     return sets
 

@@ -11,7 +11,7 @@ from evaluators.engine import ENCODER, file_digest
 from evaluators.training.tasks import Scored, Trained
 from evaluators.weights import calibration_id
 
-VERSION = "2"
+VERSION = "3"
 FEW_FALSE_ALARMS = frozenset({"context_relevance"})
 """Heads whose failures are rare in practice, so that false alarms would drown them."""
 MORE_LIKELY_THAN_NOT = 0.5
@@ -39,7 +39,8 @@ LIMITS = {
     "hardly seen.",
     "answer_relevance": "It does not know whether an answer is true. Answers of one or two words "
     "are judged mostly by their type (a name, a number). Of long answers the first parts and the "
-    "last one are read.",
+    "last one are read. Where the prompt is an order rather than a question, a text about the same "
+    "thing passes for what was ordered.",
     "context_relevance": "A passage on the right topic that lacks the answer often scores high. "
     "The training passages are encyclopedic and English.",
     "toxicity": "Sarcasm and hate that is said politely are often missed, quotations sometimes "
@@ -68,7 +69,7 @@ def choose_threshold(trained: Trained, pick: PickThreshold) -> float:
         highest = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))] + 0.0001
         return max(MORE_LIKELY_THAN_NOT, round(highest, 4))
     if chat is not None:
-        return round(_low_score(chat, 20), 4)
+        return round(min(MORE_LIKELY_THAN_NOT, _low_score(chat, 20)), 4)
     sets = [one for one in trained.dev.values() if 0 < sum(one.labels) < len(one.labels)]
     if trained.name in FEW_FALSE_ALARMS:
         return round(sum(_low_score(one, 10) for one in sets) / len(sets), 4)
@@ -112,7 +113,10 @@ def _rule(trained: Trained) -> str:
             f"weighted as if {FAILING:.0%} of its answers were ungrounded"
         )
     if trained.name == "answer_relevance":
-        return "at most 5 % of the answers of a general chatbot, label 1 of set `chat`, fail"
+        return (
+            "more likely than not, and so low that at most 5 % of the answers of a general "
+            "chatbot, label 1 of set `chat`, fail"
+        )
     if "chat" in trained.dev:
         return (
             "more likely than not, and so high that at most 1 % of the answers of a general "
@@ -163,6 +167,7 @@ def _card(
     chosen: float,
 ) -> str:
     parameters = sum(tensor.size for tensor in trained.tensors.values())
+    is_answer = trained.name == "answer_relevance"
     lines = [
         f"# Model card: {trained.name}",
         "",
@@ -170,7 +175,8 @@ def _card(
         "",
         f"* Weights: `{entry['file']}`, {parameters:,} numbers, sha256 `{entry['sha256']}`",
         f"* Base: {ENCODER.name}, sha256 `{ENCODER.sha256}`; its upper layers are replaced by "
-        f"those of `{_encoder_of(trained.name)}`, whose card is `encoders.md`",
+        f"those of `{_encoder_of(trained.name)}`, whose card is `encoders.md`"
+        + ("; unchanged it tells how near the response is to the prompt" * is_answer),
         f"* Calibration: `{entry['calibration']}` (Platt, on rows that neither the encoder nor the "
         "last step was fitted to, held apart by a hash of their contexts, prompt or text)",
         f"* Threshold: {entry['threshold']}; the rule ({_rule(trained)}) gives {chosen}",
@@ -212,7 +218,7 @@ def _encoder_of(name: str) -> str:
 
 def _source_lines(trained: Trained) -> list[str]:
     licences = {source.name: source.licence for source in trained.sources}
-    licences |= {"support": "Apache-2.0", "harmless": "Apache-2.0"}
+    licences |= dict.fromkeys(("support", "harmless", "orders", "help"), "Apache-2.0")
     made = "made from the sets of this table"
     return [
         f"| {name} | {count} | {licences.get(name) or made} |"
