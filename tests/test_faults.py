@@ -11,7 +11,7 @@ QUICK = {
     *("kill_server", "kill_worker", "duplicates", "counters", "wrong_verdicts"),
     *("out_of_memory", "lost_device", "wrong_weights", "hanging_judge"),
     *("any_order", "wrong_clocks", "odd_keys", "odd_words"),
-    *("parallel_labels", "same_item_twice"),
+    *("parallel_labels", "same_item_twice", "erase_under_load"),
 }
 CASES = [
     pytest.param(one, one.databases[0], id=f"{one.number}-{one.run.__name__}")

@@ -113,7 +113,7 @@ def _check(session: Session, annotation: Annotation, criteria: Criteria) -> None
     for name in ("comment", "corrected_response"):
         if len(getattr(annotation, name) or "") > LONGEST_TEXT:
             raise UnknownField(f"{name} is longer than {LONGEST_TEXT} characters; shorten it")
-    words = get_interaction(session, annotation.project, annotation.interaction_id)
+    words = get_interaction(session, annotation.project, annotation.interaction_id, stays=True)
     if words.erased_at is not None:
         raise Conflict("the words of this answer were erased meanwhile; nothing was stored")
     if annotation.replaces_id is not None:

@@ -77,10 +77,10 @@ def erase_trace(session: Session, project: str, trace_id: str, *, now: datetime)
     """
     exclude_others(session, ERASURE)
     exclude_others(session, "interactions")
-    rows = _rows_of(session, project, trace_id)
+    _hold_queues(session, [row.id for row in _rows_of(session, project, trace_id)])
+    rows = _rows_of(session, project, trace_id, hold=True)
     ids = [row.id for row in rows]
     labelled = _labelled(session, ids)
-    _hold_queues(session, ids)
     forget_words(session, ids)
     free = [one for one in ids if one not in labelled]
     _drop_items(session, free)
@@ -95,12 +95,15 @@ def erase_trace(session: Session, project: str, trace_id: str, *, now: datetime)
     return Erased(len(free), len(labelled), _clear_examples(session, project, set(ids), now))
 
 
-def _rows_of(session: Session, project: str, trace_id: str) -> list[Interaction]:
-    """The interactions of the trace that still have words."""
+def _rows_of(
+    session: Session, project: str, trace_id: str, *, hold: bool = False
+) -> list[Interaction]:
+    """The interactions of the trace that still have words; nobody labels those that are held."""
     query = select(Interaction).where(
         Interaction.project == project, Interaction.trace_id == trace_id
     )
-    return list(session.exec(query.where(col(Interaction.erased_at).is_(None))))
+    query = query.where(col(Interaction.erased_at).is_(None))
+    return list(session.exec(query.with_for_update() if hold else query))
 
 
 def _labelled(session: Session, ids: Sequence[str]) -> set[str]:

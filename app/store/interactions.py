@@ -131,7 +131,10 @@ def drop_interactions(session: Session, rows: Sequence[Interaction]) -> None:
     """Forget interactions that a fuller trace replaced, but none that was given to a person."""
     if not rows:
         return
+    exclude_others(session, "interactions")
     ids = [row.id for row in rows]
+    # Held, so that nobody labels one between the question and its end.
+    session.exec(select(Interaction.id).where(col(Interaction.id).in_(ids)).with_for_update())
     given = {
         one
         for table in (Annotation, ReviewItem)
@@ -151,9 +154,15 @@ def drop_interactions(session: Session, rows: Sequence[Interaction]) -> None:
     session.execute(delete(Interaction).where(col(Interaction.id).in_(gone_ids)))
 
 
-def get_interaction(session: Session, project: str, wanted_id: str) -> Interaction:
-    """The interaction of that id, or NotFound when this project has none."""
-    row = session.get(Interaction, wanted_id)
+def get_interaction(
+    session: Session, project: str, wanted_id: str, *, stays: bool = False
+) -> Interaction:
+    """The interaction of that id, or NotFound when this project has none.
+
+    With `stays` nobody erases it until this transaction ends.
+    """
+    hold = {"read": True, "key_share": True} if stays else None
+    row = session.get(Interaction, wanted_id, with_for_update=hold)
     if row is None or row.project != project:
         raise NotFound(f"there is no interaction {wanted_id!r} in this project")
     return row
