@@ -203,6 +203,9 @@ def test_what_is_done_at_the_command_line_is_noted_and_erasure_leaves_the_log_wh
         *("trace.erased", "trace.pruned", "audit.verified"),
     ]
     assert {one["role"] for one in lines} == {"operator"}
+    shown = run(audit, "list", "--action", "key.created")
+    assert f"key.created {made.about}: name bot" in shown
+    assert len(shown.splitlines()) == 1
     assert "Zanzibar" not in json.dumps(lines)
     with pytest.raises(UnknownField, match="NUMBER:DIGEST"):
         run(audit, "verify", "--expect", "yesterday")

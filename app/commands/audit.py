@@ -8,9 +8,6 @@ from itertools import islice
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
 from sqlalchemy import Engine
 
 from app.commands.operator import operator
@@ -42,11 +39,8 @@ def list_(
     """
     with _database() as engine, reading(engine) as session:
         found = islice(entries(session, project=project, about=about, action=action), limit)
-        if as_json:
-            for one in found:
-                typer.echo(json.dumps(one.model_dump(mode="json")))
-            return
-        _show(found)
+        for one in found:
+            typer.echo(json.dumps(one.model_dump(mode="json")) if as_json else _line(one))
 
 
 @app.command("verify")
@@ -115,15 +109,18 @@ def _head(text: str) -> Head:
     return Head(int(number), digest)
 
 
-def _show(found: Iterator[AuditEntry]) -> None:
-    table = Table(Column("n", justify="right"), "when (UTC)", "who", "did", "to", "details")
-    for one in found:
-        who = f"{one.actor} ({one.role}{', ' if one.source else ''}{one.source})"
-        when = f"{one.at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(
-            str(one.seq), when, escape(who), one.action, escape(one.about), escape(one.details)
-        )
-    Console().print(table)
+def _line(one: AuditEntry) -> str:
+    """An entry as people read it; of a configuration only what changed."""
+    details = json.loads(one.details)
+    details.pop("state", None)
+    told = ", ".join(f"{name} {_plain(value)}" for name, value in details.items())
+    who = f"{one.actor} ({', '.join(part for part in (one.role, one.source) if part)})"
+    act = " ".join(part for part in (one.action, one.about) if part)
+    return f"{one.seq}  {one.at:%Y-%m-%d %H:%M:%S} UTC  {who}  {act}{': ' if told else ''}{told}"
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _as_json(found: History) -> dict[str, Any]:
