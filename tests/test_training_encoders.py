@@ -1,5 +1,7 @@
 """Fine-tuning: it learns, goes on where it stopped, and judging computes what training computed."""
 
+import gzip
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +12,12 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from evaluators.engine import Tokens
+from evaluators.engine import Tokens, file_digest
 from evaluators.heads.tuned import read_tuned
 from evaluators.training.disguises import disguise
-from evaluators.training.encoders import write_encoder
+from evaluators.training.encoders import ENCODERS, READ, write_encoder, write_used
 from evaluators.training.tuning import Bag, Judge, Tuning, outputs_of, rate_at, tune
+from evaluators.weights import BUNDLED
 
 SMALL = Tuning(signs=(1, -1), frozen_layers=1, epochs=6, tokens_per_step=400, learning_rate=3e-3)
 BAD, GOOD = 7, 8
@@ -112,3 +115,25 @@ def test_a_disguise_follows_from_the_seed_and_keeps_the_number_of_words_or_adds_
     made = [disguise(text, Random(seed)) for seed in range(20)]
     assert made == [disguise(text, Random(seed)) for seed in range(20)]
     assert any(one != text for one in made)
+
+
+def test_the_rows_that_a_run_read_are_told_by_file_and_digest(tmp_path: Path) -> None:
+    row = json.dumps({"id": "a", "source": "made", "response": "Yes.", "label": 1})
+    for folder, sets in READ["text"]:
+        for one in sets:
+            path = one.path(tmp_path, folder, "train")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(gzip.compress(row.encode(), mtime=0))
+    digest = write_used("text", tmp_path, tmp_path / "out")
+    written = tmp_path / "out" / "text.data.json"
+    assert digest == file_digest(written)
+    files = json.loads(written.read_text())["files"]
+    assert len(files) == sum(len(sets) for _, sets in READ["text"])
+    assert {one["rows_used"] for one in files} == {1}
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_the_card_names_the_rows_that_a_shipped_encoder_read(name: str) -> None:
+    entry = json.loads((BUNDLED / "encoders.json").read_text())[name]
+    assert entry["data"] == file_digest(BUNDLED / f"{name}.data.json")
+    assert entry["data"] in (BUNDLED / "encoders.md").read_text()

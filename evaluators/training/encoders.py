@@ -16,6 +16,7 @@ from evaluators.heads.evidence import read_sample
 from evaluators.heads.pairing import answer_windows, claim_sequences, passage_sequence
 from evaluators.heads.sequences import Tokenizer, windows
 from evaluators.training import grounding, pairing, wordings
+from evaluators.training.manifest import used_file, write_data_manifest
 from evaluators.training.progress import Progress, no_progress
 from evaluators.training.rows import Source
 from evaluators.training.tuning import CHECKPOINT, Bag, Tuning, tune
@@ -27,10 +28,20 @@ MAX_CLAIMS = 8
 MAX_WINDOWS = 8
 READ_CHARACTERS = 2500
 OURS = "made from the sets of this table, or written for this project (Apache-2.0)"
-SOURCES = {
-    "pair": (*grounding.TRAIN, *pairing.ANSWERS, *pairing.CONTEXTS, pairing.PASSAGES),
-    "text": (*wordings.TOXICITY, *wordings.BIAS, *wordings.BENIGN),
+READ: dict[str, tuple[tuple[str, tuple[Source, ...]], ...]] = {
+    "pair": (
+        ("groundedness", grounding.TRAIN),
+        ("answer_relevance", pairing.ANSWERS),
+        ("context_relevance", (*pairing.CONTEXTS, pairing.PASSAGES)),
+    ),
+    "text": (
+        ("toxicity", wordings.TOXICITY),
+        ("bias", wordings.BIAS),
+        ("", wordings.BENIGN),
+    ),
 }
+"""The sets that an encoder learns from, by the folder that holds those without one of their own."""
+SOURCES = {name: [one for _, sets in read for one in sets] for name, read in READ.items()}
 GATHERED = {
     "answers": pairing.ANSWERS,
     "passages": (*pairing.CONTEXTS, pairing.PASSAGES),
@@ -184,7 +195,8 @@ def train_encoder(
     if name == "pair":
         learned = pair_bags(data, tokenizer)
         tune(learned.bags, PAIR, work / "pair", progress)
-        return write_encoder("pair", PAIR_TASKS, work / "pair", out, learned.rows)
+        used = write_used("pair", data, out)
+        return write_encoder("pair", PAIR_TASKS, work / "pair", out, learned.rows, used)
     learned = text_bags(data, tokenizer)
     tune(learned.bags, TEXT, work / "text", progress)
     again = written_bags(learned.bags, tokenizer)
@@ -199,7 +211,19 @@ def train_encoder(
     rows = learned.rows + again.rows + last.rows + tongues.rows
     shipped = work / "text-shipped"
     average_runs(work / "text-average", work / "text-last", shipped, share=0.6)
-    return write_encoder("text", wordings.TASKS, shipped, out, rows)
+    used = write_used("text", data, out)
+    return write_encoder("text", wordings.TASKS, shipped, out, rows, used)
+
+
+def write_used(name: str, data: Path, out: Path) -> str:
+    """Write which files and rows of `data` an encoder learns from, and return the file's sha256."""
+    used = [
+        used_file(one.path(data, folder, "train"), data, one.rows(data, folder, "train"))
+        for folder, sets in READ[name]
+        for one in sets
+    ]
+    seed = (PAIR if name == "pair" else TEXT).seed
+    return write_data_manifest(out / f"{name}.data.json", used, seed=seed)
 
 
 def average_runs(one: Path, other: Path, made: Path, *, share: float = 0.5) -> None:
@@ -217,9 +241,12 @@ def average_runs(one: Path, other: Path, made: Path, *, share: float = 0.5) -> N
 
 
 def write_encoder(
-    name: str, tasks: Sequence[str], run: Path, out: Path, rows: Counter[str]
+    name: str, tasks: Sequence[str], run: Path, out: Path, rows: Counter[str], used: str = ""
 ) -> dict[str, object]:
-    """Write the layers and the head of a finished run in half precision, and their entry."""
+    """Write the layers and the head of a finished run in half precision, and their entry.
+
+    `used` is the sha256 of the file that says which rows the run learned from.
+    """
     state = torch.load(run / CHECKPOINT, weights_only=True)
     frozen = int(state["tuning"]["frozen_layers"])
     fixed = tuple(f"encoder.encoder.layer.{number}." for number in range(frozen))
@@ -238,6 +265,7 @@ def write_encoder(
         "layers_kept": frozen,
         "steps": state["steps"],
         "rows": dict(sorted(rows.items())),
+        "data": used,
     }
     listed = out / "encoders.json"
     entries = json.loads(listed.read_text()) if listed.is_file() else {}
@@ -281,6 +309,7 @@ def _entry_lines(name: str, entry: dict[str, Any]) -> list[str]:
         f"* Weights: `{entry['file']}`, sha256 `{entry['sha256']}`",
         f"* Outputs: {', '.join(entry['tasks'])}; lowest layers kept: {entry['layers_kept']}; "
         f"steps of the last run: {entry['steps']}",
+        f"* Files and rows that were read: `{name}.data.json`, sha256 `{entry['data']}`",
         "",
         "| Set | Examples | Licence |",
         "|---|---:|---|",
