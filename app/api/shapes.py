@@ -247,6 +247,9 @@ class InteractionShape(Shape):
     error: str | None
     started_at: datetime
     received_at: datetime
+    erased_at: datetime | None = Field(
+        description="When its words were erased; its verdicts and labels stay"
+    )
     evaluations: list[EvaluationShape]
 
 
