@@ -14,5 +14,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("interaction") as interaction:
-        interaction.drop_column("erased_at")
+    # Not by a new table: SQLite would not let the old one go while rows refer to it.
+    op.drop_column("interaction", "erased_at")
