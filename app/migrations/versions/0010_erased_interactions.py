@@ -14,5 +14,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # Not by a new table: SQLite would not let the old one go while rows refer to it.
+    # In place: other tables point at the interactions, so that they cannot be copied and dropped.
     op.drop_column("interaction", "erased_at")
