@@ -29,7 +29,7 @@ from app.store.evaluations import Coverage, coverage
 from app.store.extractions import DAYS, ApplicationTally, recent_tallies
 from app.store.rollups import BINS, rollup_points
 from app.store.spans import Stored
-from app.tables import Rollup
+from app.tables import DailyRollup
 
 INGEST = ("project", "signal")
 STATUSES = ("pending", "running", "scored", "abstained", "failed", "skipped")
@@ -179,7 +179,7 @@ def _work(covered: Coverage, now: datetime) -> Iterator[Metric]:
     yield by_status
 
 
-def _scores(points: dict[str, list[Rollup]]) -> Metric:
+def _scores(points: dict[str, list[DailyRollup]]) -> Metric:
     family = HistogramMetricFamily("touchstone_score", "Scores by criterion", labels=("criterion",))
     for criterion, rows in points.items():
         if rows:
@@ -188,7 +188,7 @@ def _scores(points: dict[str, list[Rollup]]) -> Metric:
     return family
 
 
-def _buckets(rows: Sequence[Rollup]) -> list[tuple[str, float]]:
+def _buckets(rows: Sequence[DailyRollup]) -> list[tuple[str, float]]:
     """The cumulative counts below each upper edge; the last bin reaches up to infinity."""
     counts = [sum(column) for column in zip(*(row.histogram for row in rows), strict=True)]
     edges = [*(f"{(index + 1) / BINS:g}" for index in range(BINS - 1)), "+Inf"]

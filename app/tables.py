@@ -11,7 +11,7 @@ from sqlalchemy import Index, Text, UniqueConstraint, text
 from sqlmodel import Field
 
 from app.audit_table import AuditEntry
-from app.columns import Table, UtcDateTime, at_column, json_column, ns_column, text_column
+from app.columns import Json, Table, UtcDateTime, at_column, json_column, ns_column, text_column
 from app.review_tables import (
     Adjudication,
     Annotation,
@@ -234,10 +234,8 @@ class Evaluation(Table, table=True):
     finished_at: datetime | None = at_column(nullable=True)
 
 
-class Rollup(Table, table=True):
-    """Counts of one hour, application, evaluator and segment; `segment_key` "" means everything."""
-
-    __table_args__ = (Index(None, "project", "segment_key", "criterion", "bucket_at"),)
+class Counts(Table):
+    """What a rollup holds per application, evaluator and segment; the key "" means everything."""
 
     project: str = Field(primary_key=True)
     bucket_at: datetime = Field(sa_type=UtcDateTime, primary_key=True)
@@ -253,8 +251,21 @@ class Rollup(Table, table=True):
     failed: int = 0
     total: float = 0.0
     total_squared: float = 0.0
-    histogram: list[int] = json_column(list)
+    histogram: list[int] = Field(default_factory=list, sa_type=Json, nullable=False)
     """How many scores lie in each of 20 equal bins of [0, 1]; the last bin holds 1.0."""
+
+
+class Rollup(Counts, table=True):
+    """The counts of one hour."""
+
+    __table_args__ = (Index(None, "project", "segment_key", "criterion", "bucket_at"),)
+
+
+class DailyRollup(Counts, table=True):
+    """The counts of one day in UTC, which are the sums of its hours."""
+
+    __tablename__ = "daily_rollup"
+    __table_args__ = (Index(None, "project", "segment_key", "criterion", "bucket_at"),)
 
 
 class Feedback(Table, table=True):

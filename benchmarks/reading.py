@@ -12,7 +12,7 @@ from app.database import open_database, transaction
 from app.ingest.jsonl import parse_interaction
 from app.judge import Outcome
 from app.main import find_evaluators
-from app.migrate import migrate
+from app.migrate import migrate, migrate_down
 from app.settings import read_settings
 from app.store.evaluations import claim, record
 from app.store.interactions import save_interactions
@@ -118,6 +118,11 @@ def grow(database: Path, size: int) -> str:
     connection.execute("ANALYZE")
     connection.commit()
     connection.close()
+    engine = open_database(f"sqlite:///{database}")
+    # The migration adds up the days from the hours that were copied.
+    migrate_down(engine, "0011")
+    migrate(engine)
+    engine.dispose()
     took, mb = time.perf_counter() - started, database.stat().st_size / 1e6
     return f"{size:,} interactions: a file of {mb:,.0f} MB, made in {took:.0f} s."
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,7 +21,9 @@ from sqlmodel import Session, col
 
 from app.criteria import read_criteria
 from app.database import open_database, reading
-from app.reports import build_report
+from app.reports import build_report, live
+from app.reports.live import View
+from app.reports.tallies import EVERYTHING, Slice
 from app.reports.trends import trend_points
 from app.store.rollups import newest_hour
 from app.tables import Interaction
@@ -81,7 +83,22 @@ def _reads(session: Session) -> dict[str, Callable[[], object]]:
             by=by,
         )
 
+    part = Slice("language", "de")
+    last = newest.date()
+    view = View("default", None, EVERYTHING, last - timedelta(days=6), last, "UTC")
+    within = replace(view, part=part)
+    now = datetime.now(UTC)
     return {
+        "dashboard of a week: scorecard, trend, coverage": lambda: live.overview(
+            session, view, criteria, now=now
+        ),
+        "dashboard: slices": lambda: live.regressions(session, view, criteria),
+        "dashboard: trust": lambda: live.confidence(session, view, criteria),
+        "dashboard: fairness": lambda: live.groups(session, view, criteria),
+        "dashboard of a segment: scorecard, trend, coverage": lambda: live.overview(
+            session, within, criteria, now=now
+        ),
+        "dashboard of a segment: slices": lambda: live.regressions(session, within, criteria),
         "report of a week, with the twelve before it": report,
         "trend of six weeks by day": lambda: trend("day", 42),
         "trend of twelve weeks by week": lambda: trend("week", 84),

@@ -29,7 +29,7 @@ from app.store.preferences import saved_views
 from app.store.reviews import list_queues, progress_of
 from app.store.spans import count_spans
 from app.store.workers import evaluator_troubles
-from app.tables import Annotation, Interaction, Rollup
+from app.tables import Annotation, DailyRollup, Interaction
 from feedback_ui.doctoring import silent_applications
 from feedback_ui.filters import filter_choices, filter_from
 from feedback_ui.masks import all_visible, awaited_by, note_unmasked, visible
@@ -289,9 +289,9 @@ def _arrived(session: Session, project: str) -> tuple[int, datetime | None]:
 def _judged(session: Session, project: str) -> dict[str, tuple[int, int]]:
     """How many interactions were scored and how many of them failed, per criterion."""
     query = (
-        select(Rollup.criterion, func.sum(Rollup.n), func.sum(Rollup.failing))
-        .where(Rollup.project == project, Rollup.segment_key == "")
-        .group_by(Rollup.criterion)
+        select(DailyRollup.criterion, func.sum(DailyRollup.n), func.sum(DailyRollup.failing))
+        .where(DailyRollup.project == project, DailyRollup.segment_key == "")
+        .group_by(DailyRollup.criterion)
     )
     return {name: (int(n), int(failing)) for name, n, failing in session.exec(query)}
 

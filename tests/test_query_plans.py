@@ -19,7 +19,8 @@ from app.store.interactions import (
     interactions_of_trace,
     list_interactions,
 )
-from app.store.rollups import hourly_counts
+from app.store.rollups import counts_between
+from app.tables import DailyRollup, Rollup
 from benchmarks import reading as measured
 from tests.builders import FAKE_EVALUATORS
 
@@ -65,8 +66,10 @@ READS: dict[str, Callable[[Session], object]] = {
         lease_seconds=60,
         max_attempts=3,
     ),
-    "trend": lambda session: hourly_counts(session, "default", "bias", from_at=NOON),
-    "trend by segment": lambda session: hourly_counts(session, "default", "bias", by="language"),
+    "trend": lambda session: counts_between(session, DailyRollup, "default", "bias", from_at=NOON),
+    "trend by segment": lambda session: counts_between(
+        session, Rollup, "default", "bias", by="language"
+    ),
 }
 
 

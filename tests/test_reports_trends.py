@@ -1,5 +1,8 @@
 """Trend points: hourly counts added up per hour, day or week."""
 
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +13,8 @@ from app.database import reading, transaction
 from app.errors import UnknownField
 from app.reports import trend_points
 from app.statistics.intervals import wilson
-from app.tables import Rollup
+from app.store.rollups import KEY, VALUES, Sums, day_of
+from app.tables import DailyRollup, Rollup
 
 SUNDAY_NIGHT = datetime(2026, 11, 15, 23, 0, tzinfo=UTC)
 
@@ -33,9 +37,20 @@ def hour(at: datetime, n: int, failing: int, **changes: Any) -> Rollup:
     return Rollup(**fields)
 
 
+def days_of(rows: Sequence[Rollup]) -> Iterator[DailyRollup]:
+    """The days that the hours add up to."""
+    sums: dict[tuple[Any, ...], Sums] = defaultdict(Sums)
+    for row in rows:
+        place = {name: getattr(row, name) for name in KEY} | {"bucket_at": day_of(row.bucket_at)}
+        values = {name: getattr(row, name) for name in VALUES}
+        sums[tuple(place.values())].merge(Sums(**values))
+    for key, values in sums.items():
+        yield DailyRollup(**dict(zip(KEY, key, strict=True)), **asdict(values))
+
+
 def points_of(engine: Engine, *rows: Rollup, bucket: str, **options: Any) -> list[dict[str, Any]]:
     with transaction(engine) as session:
-        session.add_all(rows)
+        session.add_all([*rows, *days_of(rows)])
     with reading(engine) as session:
         return trend_points(
             session, project="default", criterion="groundedness", bucket=bucket, **options

@@ -18,7 +18,7 @@ from app.store.interactions import (
     get_interaction,
     list_interactions,
 )
-from app.store.rollups import hourly_counts, rollup_points
+from app.store.rollups import counts_between, rollup_points
 from app.tables import Annotation, Evaluation, Interaction, ReviewItem, ReviewQueue, Rollup
 from tests.builders import an_interaction, save, score_all, some_interactions
 
@@ -82,7 +82,7 @@ def test_a_changed_segment_moves_the_counts_without_a_new_verdict(
     save(engine, [an_interaction(response="You idiot.", segments={"language": "de"})])
     assert statuses(engine, an_interaction())["toxicity"] == "scored"
     with reading(engine) as session:
-        points = hourly_counts(session, "default", "toxicity", by="language")
+        points = counts_between(session, Rollup, "default", "toxicity", by="language")
     assert {row.segment_value: row.n for row in points} == {"en": 0, "de": 1}
 
 
@@ -96,6 +96,8 @@ def test_the_counts_equal_what_the_evaluations_say(
         scored = list(session.exec(select(Evaluation).where(Evaluation.criterion == "toxicity")))
         query = select(Rollup).where(Rollup.criterion == "toxicity", Rollup.segment_key == "")
         (point,) = session.exec(query)
+        (day,) = rollup_points(session, "default", "toxicity")
+    assert day.model_dump(exclude={"bucket_at"}) == point.model_dump(exclude={"bucket_at"})
     assert point.n == len(scored) == sum(point.histogram) == 8
     assert point.failing == sum(one.passed is False for one in scored) == 1
     assert point.total == pytest.approx(sum(one.score or 0 for one in scored))

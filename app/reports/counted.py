@@ -14,13 +14,13 @@ from sqlalchemy import ColumnElement, Select, case, func, or_, select, text
 from sqlmodel import Session, col
 
 from app.database import hour_text
+from app.reports.pieces import Where, pieces_of
 from app.reports.scope import Scope
 from app.store.evaluations import OPEN
-from app.store.rollups import JUDGE, REASON, hour_of
-from app.tables import Evaluation, Interaction, Rollup
+from app.store.rollups import JUDGE, REASON, day_of, hour_of
+from app.tables import Counts, DailyRollup, Evaluation, Interaction, Rollup
 
 HOUR = timedelta(hours=1)
-JUDGED = col(Rollup.n) + col(Rollup.abstained) + col(Rollup.failed)
 
 
 class Used(NamedTuple):
@@ -48,16 +48,18 @@ class Waiting(NamedTuple):
     n: int
 
 
-def rolled_up(scope: Scope) -> list[ColumnElement[bool]]:
-    """The conditions on Rollup, as SQL; the hours in which the scope begins and ends are whole."""
-    conditions = [
-        col(Rollup.project) == scope.project,
-        col(Rollup.bucket_at) >= hour_of(scope.from_at),
-        col(Rollup.bucket_at) < scope.to_at,
-    ]
-    if scope.application:
-        conditions.append(col(Rollup.application) == scope.application)
-    return conditions
+def counts_in(scope: Scope, key: str | None = None) -> Where:
+    """The counts of a scope whenever they are, of one segment key or of all."""
+
+    def where(table: type[Counts]) -> list[ColumnElement[bool]]:
+        conditions = [col(table.project) == scope.project]
+        if scope.application:
+            conditions.append(col(table.application) == scope.application)
+        if key is not None:
+            conditions.append(col(table.segment_key) == key)
+        return conditions
+
+    return where
 
 
 def read_waiting(session: Session, scope: Scope) -> list[Waiting]:
@@ -83,13 +85,13 @@ def read_used(
     session: Session, scope: Scope, since: datetime, waiting: Sequence[Waiting] = ()
 ) -> list[Used]:
     """Every version of every evaluator that has evaluations in the scope."""
-    recent = func.sum(case((col(Rollup.bucket_at) >= hour_of(since), JUDGED), else_=0))
-    columns = (col(Rollup.criterion), col(Rollup.source))
-    query = (
-        select(*columns, recent, func.sum(JUDGED))
-        .where(*rolled_up(scope), col(Rollup.segment_key) == "")
-        .group_by(*columns)
-    )
+    pieces = pieces_of(scope.from_at, scope.to_at, [since])
+    names = ("bucket_at", "criterion", "source", "n", "abstained", "failed")
+    found = pieces.counts(names, counts_in(scope, "")).c
+    judged = found.n + found.abstained + found.failed
+    recent = func.sum(case((found.bucket_at >= hour_of(since), judged), else_=0))
+    columns = (found.criterion, found.source)
+    query = select(*columns, recent, func.sum(judged)).group_by(*columns)
     sums: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
     for criterion, source, lately, ever in session.execute(query):
         evaluator, _, version = source.partition("@")
@@ -126,19 +128,38 @@ def _mixed_hours(
     if not several:
         return set()
     sources = sorted(set().union(*several.values()))
-    columns = (col(Rollup.bucket_at), col(Rollup.criterion), col(Rollup.source))
-    query = (
-        select(*columns)
-        .where(*rolled_up(scope), col(Rollup.segment_key) == "", JUDGED > 0)
-        .where(col(Rollup.source).in_(sources))
-        .distinct()
-    )
-    found: dict[tuple[datetime, str, str], set[str]] = defaultdict(set)
-    for at, criterion, source in session.execute(query):
-        found[at, criterion, source.partition("@")[0]].add(source)
+    daily = _seen(session, DailyRollup, scope, sources)
+    days = {at for (at, _, _), some in daily.items() if len(some) > 1}
+    days |= {day_of(one.hour_at) for one in waiting}
+    found = _seen(session, Rollup, scope, sources, days)
     for one in waiting:
         found[one.hour_at, one.criterion, one.evaluator].add(f"{one.evaluator}@{one.version}")
     return {at for (at, _, _), some in found.items() if len(some) > 1}
+
+
+def _seen(
+    session: Session,
+    table: type[Counts],
+    scope: Scope,
+    sources: Sequence[str],
+    days: Collection[datetime] | None = None,
+) -> dict[tuple[datetime, str, str], set[str]]:
+    """Per bucket, criterion and evaluator the sources that judged; of these days, or of all."""
+    columns = (col(table.bucket_at), col(table.criterion), col(table.source))
+    query = select(*columns).where(
+        *counts_in(scope, "")(table),
+        col(table.bucket_at) >= (day_of if table is DailyRollup else hour_of)(scope.from_at),
+        col(table.bucket_at) < scope.to_at,
+        col(table.source).in_(sources),
+        col(table.n) + col(table.abstained) + col(table.failed) > 0,
+    )
+    if days is not None:
+        hours = [day + number * HOUR for day in sorted(days) for number in range(24)]
+        query = query.where(col(table.bucket_at).in_(hours))
+    found: dict[tuple[datetime, str, str], set[str]] = defaultdict(set)
+    for at, criterion, source in session.execute(query.distinct()):
+        found[at, criterion, source.partition("@")[0]].add(source)
+    return found
 
 
 def ranges_of(hours: Collection[datetime]) -> Iterator[tuple[datetime, datetime]]:
@@ -165,27 +186,30 @@ def read_sums(
 ) -> Sequence[Any]:
     """The counts of the evaluators that count, per week, source, application and segment; `keys`
     names the segments, without it all are read."""
-    branches = [(col(Rollup.bucket_at) < end, number) for number, end in enumerate(ends)]
-    week = case(*branches, else_=len(ends)).label("week")
-    columns = (
-        *(col(Rollup.criterion), col(Rollup.source), col(Rollup.application)),
-        *(col(Rollup.segment_key), col(Rollup.segment_value)),
-    )
+    chosen = [
+        (criterion, one.source)
+        for criterion, evaluator in sorted(evaluators.items())
+        for one in used
+        if (one.criterion, one.evaluator) == (criterion, evaluator)
+    ]
+
+    def where(table: type[Counts]) -> list[ColumnElement[bool]]:
+        mine = [(col(table.criterion) == c) & (col(table.source) == source) for c, source in chosen]
+        conditions = [*counts_in(scope)(table), or_(False, *mine)]
+        if keys is not None:
+            conditions.append(col(table.segment_key).in_(["", JUDGE, REASON, *keys]))
+        return conditions
+
+    grouped = ("criterion", "source", "application", "segment_key", "segment_value")
     values = ("n", "failing", "abstained", "failed")
-    sums = [func.sum(getattr(Rollup, name)).label(name) for name in values]
+    pieces = pieces_of(scope.from_at, scope.to_at, ends, without)
+    found = pieces.counts(("bucket_at", *grouped, *values), where).c
+    branches = [(found.bucket_at < end, number) for number, end in enumerate(ends)]
+    week = case(*branches, else_=len(ends)).label("week")
+    columns = [found[name] for name in grouped]
+    sums = [func.sum(found[name]).label(name) for name in values]
     query: Select[*tuple[Any, ...]] = select(week, *columns, *sums)
-    query = query.where(*rolled_up(scope), or_(False, *_chosen(evaluators, used)))
-    if keys is not None:
-        query = query.where(col(Rollup.segment_key).in_(["", JUDGE, REASON, *keys]))
-    if without:
-        query = query.where(col(Rollup.bucket_at).not_in(sorted(without)))
     return session.execute(query.group_by("week", *columns)).all()
-
-
-def _chosen(evaluators: Mapping[str, str], used: Collection[Used]) -> Iterator[ColumnElement[bool]]:
-    for criterion, evaluator in sorted(evaluators.items()):
-        mine = [o.source for o in used if (o.criterion, o.evaluator) == (criterion, evaluator)]
-        yield (col(Rollup.criterion) == criterion) & col(Rollup.source).in_(mine)
 
 
 def _add(sums: list[int], recent: int, ever: int) -> None:

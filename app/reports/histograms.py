@@ -1,16 +1,17 @@
-"""How the scores of each week are distributed, from the hourly counts."""
+"""How the scores of each week are distributed, from the counts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlmodel import Session, col
 
-from app.reports.counted import rolled_up
+from app.reports.counted import counts_in
+from app.reports.pieces import pieces_of
 from app.reports.scope import Scope
 from app.reports.tallies import Tallies
 from app.reports.weeks import Period
-from app.tables import Rollup
+from app.tables import Counts
 
 
 def read_histograms(
@@ -26,7 +27,7 @@ def read_histograms(
     found: dict[str, dict[int, list[int]]] = {}
     for criterion, evaluator in chosen.items():
         same, weeks = tallies.comparable(criterion), dict[int, list[list[int]]]()
-        for at, histogram in _hourly(session, scope, criterion, evaluator):
+        for at, histogram in _binned(session, scope, ends, criterion, evaluator):
             week = next(number for number, end in enumerate(ends) if at < end)
             if same[week]:
                 weeks.setdefault(week, []).append(histogram)
@@ -36,15 +37,19 @@ def read_histograms(
     return found
 
 
-def _hourly(
-    session: Session, scope: Scope, criterion: str, evaluator: str
+def _binned(
+    session: Session, scope: Scope, ends: Sequence[datetime], criterion: str, evaluator: str
 ) -> Iterable[tuple[datetime, list[int]]]:
-    """Per hour, application and version of the evaluator: the first moment, and the bins."""
-    query = select(col(Rollup.bucket_at), col(Rollup.histogram)).where(
-        *rolled_up(scope),
-        col(Rollup.segment_key) == "",
-        col(Rollup.criterion) == criterion,
-        col(Rollup.source).startswith(f"{evaluator}@", autoescape=True),
-        col(Rollup.n) > 0,
-    )
-    return ((at, bins) for at, bins in session.execute(query))
+    """Per day or hour, application and version of the evaluator: the first moment, and the bins."""
+
+    def where(table: type[Counts]) -> list[ColumnElement[bool]]:
+        return [
+            *counts_in(scope, "")(table),
+            col(table.criterion) == criterion,
+            col(table.source).startswith(f"{evaluator}@", autoescape=True),
+            col(table.n) > 0,
+        ]
+
+    pieces = pieces_of(scope.from_at, scope.to_at, ends)
+    rows = session.execute(select(pieces.counts(("bucket_at", "histogram"), where)))
+    return ((at, bins) for at, bins in rows)

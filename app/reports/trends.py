@@ -1,7 +1,9 @@
-"""Trend points for a page or a program: the hourly counts added up per hour, day or week."""
+"""Trend points for a page or a program: the counts added up per hour, day or week."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,9 +12,12 @@ from sqlmodel import Session
 from app.errors import UnknownField
 from app.reports.weeks import zone_of
 from app.statistics.intervals import wilson
-from app.store.rollups import HourlyCount, hourly_counts
+from app.store.rollups import Count, counts_between, day_of
+from app.tables import DailyRollup, Rollup
 
 BUCKETS = ("hour", "day", "week")
+LATE = timedelta(hours=23)
+"""From the first hour of a day to its last."""
 
 
 def trend_points(
@@ -37,29 +42,55 @@ def trend_points(
     if bucket not in BUCKETS:
         raise UnknownField(f"there is no bucket {bucket!r}; choose {', '.join(BUCKETS)}")
     zone = zone_of(time_zone)
-    rows = hourly_counts(
+    read = partial(
+        counts_between,
         session,
-        project,
-        criterion,
-        from_at=from_at,
-        to_at=to_at,
+        project=project,
+        criterion=criterion,
         application=application,
         by=by,
         value=value,
     )
-    sums: dict[tuple[datetime, str], list[HourlyCount]] = {}
+    rows = _counts(read, bucket, zone, from_at, to_at)
+    sums: dict[tuple[datetime, str], list[Count]] = {}
     for row in counted_once(rows):
         key = (_start_of(row.bucket_at, bucket, zone), row.segment_value)
         sums.setdefault(key, []).append(row)
     return [_point(at, segment, sums[at, segment]) for at, segment in sorted(sums)]
 
 
-def counted_once(rows: Iterable[HourlyCount]) -> list[HourlyCount]:
-    """Per hour, application and segment only the source that judged most, the later one of equals.
+def _counts(
+    read: Callable[..., list[Count]],
+    bucket: str,
+    zone: ZoneInfo,
+    from_at: datetime | None,
+    to_at: datetime | None,
+) -> list[Count]:
+    """The counts of whole days, and of hours where a day is cut by an end or has two sources."""
+    if bucket == "hour":
+        return read(Rollup, from_at=from_at, to_at=to_at)
+    days = read(DailyRollup, from_at=from_at and day_of(from_at), to_at=to_at)
+    seen = Counter((one.bucket_at, one.application, one.segment_value) for one in days)
+    cut = {at for (at, *_), sources in seen.items() if sources > 1}
+    cut |= {day_of(end) for end in (from_at, to_at) if end is not None and end != day_of(end)}
+    cut |= {
+        one.bucket_at
+        for one in days
+        if _start_of(one.bucket_at, bucket, zone) != _start_of(one.bucket_at + LATE, bucket, zone)
+    }
+    if not cut:
+        return days
+    hours = [day + timedelta(hours=number) for day in sorted(cut) for number in range(24)]
+    whole = [one for one in days if one.bucket_at not in cut]
+    return [*whole, *read(Rollup, from_at=from_at, to_at=to_at, among=hours)]
+
+
+def counted_once(rows: Iterable[Count]) -> list[Count]:
+    """Per bucket, application and segment only the source that judged most, the later of equals.
 
     Two versions of an evaluator that judged the same answers must not count them twice.
     """
-    best: dict[tuple[datetime, str, str, str], HourlyCount] = {}
+    best: dict[tuple[datetime, str, str, str], Count] = {}
     for row in rows:
         key = (row.bucket_at, row.application, row.segment_key, row.segment_value)
         known = best.get(key)
@@ -68,7 +99,7 @@ def counted_once(rows: Iterable[HourlyCount]) -> list[HourlyCount]:
     return [row for row in best.values() if _judged(row)]
 
 
-def _judged(row: HourlyCount) -> int:
+def _judged(row: Count) -> int:
     return row.n + row.abstained + row.failed
 
 
@@ -80,7 +111,7 @@ def _start_of(at: datetime, bucket: str, zone: ZoneInfo) -> datetime:
     return day if bucket == "day" else day - timedelta(days=day.weekday())
 
 
-def _point(at: datetime, segment: str, rows: list[HourlyCount]) -> dict[str, Any]:
+def _point(at: datetime, segment: str, rows: list[Count]) -> dict[str, Any]:
     n, failing = sum(row.n for row in rows), sum(row.failing for row in rows)
     interval = wilson(failing, n)
     return {

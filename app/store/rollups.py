@@ -1,12 +1,13 @@
-"""Counts per hour, application, evaluator and segment, kept in step with the evaluations.
+"""Counts per hour and per day, application, evaluator and segment, in step with the evaluations.
 
 Beside the segments that senders name, the model is one; `@judge` counts by what decided (threshold,
 digest of the weights, calibration) and `@reason` by why there is no score.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from app.database import exclude_others, upsert
-from app.tables import Evaluation, Interaction, Rollup
+from app.tables import Counts, DailyRollup, Evaluation, Interaction, Rollup
 
 BINS = 20
 COUNTED = ("scored", "abstained", "failed")
@@ -25,6 +26,7 @@ OWN_COLUMNS = ("application", "model")
 """Segments of these names are left out: the columns say it."""
 LONGEST_REASON = 240
 KEYS_PER_QUERY = 200
+Key = tuple[Any, ...]
 VALUES = ("n", "failing", "abstained", "failed", "total", "total_squared", "histogram")
 
 
@@ -37,8 +39,39 @@ class Contribution:
     sign: int = 1
 
 
-class HourlyCount(NamedTuple):
-    """The counts of one hour, application, source and segment."""
+@dataclass(slots=True)
+class Sums:
+    """The counts of one key as they grow."""
+
+    n: int = 0
+    failing: int = 0
+    abstained: int = 0
+    failed: int = 0
+    total: float = 0.0
+    total_squared: float = 0.0
+    histogram: list[int] = field(default_factory=lambda: [0] * BINS)
+
+    def add(self, evaluation: Evaluation, sign: int) -> None:
+        """Count an evaluation, or take it back."""
+        self.abstained += sign * (evaluation.status == "abstained")
+        self.failed += sign * (evaluation.status == "failed")
+        if evaluation.status != "scored" or evaluation.score is None:
+            return
+        self.n += sign
+        self.failing += sign * (evaluation.passed is False)
+        self.total += sign * evaluation.score
+        self.total_squared += sign * evaluation.score**2
+        self.histogram[min(int(evaluation.score * BINS), BINS - 1)] += sign
+
+    def merge(self, other: "Sums") -> None:
+        """Add what another one counted."""
+        for name in VALUES[:-1]:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.histogram = [sum(pair) for pair in zip(self.histogram, other.histogram, strict=True)]
+
+
+class Count(NamedTuple):
+    """The counts of one hour or day, application, source and segment."""
 
     bucket_at: datetime
     application: str
@@ -54,32 +87,35 @@ class HourlyCount(NamedTuple):
 
 def roll_up(session: Session, contributions: Iterable[Contribution]) -> None:
     """Change the counts by the contributions; open evaluations contribute nothing."""
-    changes: dict[tuple[Any, ...], Rollup] = {}
+    hours: dict[Key, Sums] = defaultdict(Sums)
     for contribution in contributions:
         if contribution.evaluation.status in COUNTED:
             for key in _keys(contribution):
-                if key not in changes:
-                    changes[key] = _empty(key)
-                _add(changes[key], contribution)
-    if not changes:
+                hours[key].add(contribution.evaluation, contribution.sign)
+    if not hours:
         return
+    days: dict[Key, Sums] = defaultdict(Sums)
+    for (project, hour, *rest), sums in hours.items():
+        days[project, day_of(hour), *rest].merge(sums)
     exclude_others(session, "rollup")
-    for stored in _stored(session, list(changes)):
-        _merge(changes[_key(stored)], stored)
-    upsert(session, Rollup, [row.model_dump() for row in changes.values()], keys=KEY, update=VALUES)
+    _store(session, Rollup, hours)
+    _store(session, DailyRollup, days)
 
 
-def rollup_points(session: Session, project: str, criterion: str) -> list[Rollup]:
-    """The hourly counts of a criterion over all segments, with the scores in bins, oldest first."""
-    query = select(Rollup).where(
-        Rollup.project == project, Rollup.criterion == criterion, Rollup.segment_key == ""
+def rollup_points(session: Session, project: str, criterion: str) -> list[DailyRollup]:
+    """The daily counts of a criterion over all segments, with the scores in bins, oldest first."""
+    query = select(DailyRollup).where(
+        DailyRollup.project == project,
+        DailyRollup.criterion == criterion,
+        DailyRollup.segment_key == "",
     )
-    order = (col(Rollup.bucket_at), col(Rollup.application))
+    order = (col(DailyRollup.bucket_at), col(DailyRollup.application))
     return list(session.exec(query.order_by(*order)))
 
 
-def hourly_counts(
+def counts_between(
     session: Session,
+    table: type[Counts],
     project: str,
     criterion: str,
     *,
@@ -88,20 +124,23 @@ def hourly_counts(
     application: str | None = None,
     by: str = "",
     value: str | None = None,
-) -> list[HourlyCount]:
-    """The hourly counts of a criterion, oldest first; `by` names the segment key to split by, of
-    which `value` is one."""
-    query = select_columns(*(getattr(Rollup, name) for name in HourlyCount._fields)).where(
-        *_within(project, criterion, application, by)
+    among: Sequence[datetime] | None = None,
+) -> list[Count]:
+    """The counts of a criterion per hour or day, oldest first; `by` names the segment key to split
+    by, of which `value` is one, and `among` the first moments of those wanted."""
+    query = select_columns(*(getattr(table, name) for name in Count._fields)).where(
+        *_within(table, project, criterion, application, by)
     )
     if value is not None:
-        query = query.where(col(Rollup.segment_value) == value)
+        query = query.where(col(table.segment_value) == value)
     if from_at is not None:
-        query = query.where(col(Rollup.bucket_at) >= from_at)
+        query = query.where(col(table.bucket_at) >= from_at)
     if to_at is not None:
-        query = query.where(col(Rollup.bucket_at) < to_at)
-    order = (col(Rollup.bucket_at), col(Rollup.application), col(Rollup.segment_value))
-    return [HourlyCount(*row) for row in session.execute(query.order_by(*order))]
+        query = query.where(col(table.bucket_at) < to_at)
+    if among is not None:
+        query = query.where(col(table.bucket_at).in_(among))
+    order = (col(table.bucket_at), col(table.application), col(table.segment_value))
+    return [Count(*row) for row in session.execute(query.order_by(*order))]
 
 
 def newest_hour(
@@ -109,19 +148,19 @@ def newest_hour(
 ) -> datetime | None:
     """The newest hour that has counts."""
     query = select_columns(func.max(Rollup.bucket_at))
-    return session.scalar(query.where(*_within(project, criterion, application, by)))
+    return session.scalar(query.where(*_within(Rollup, project, criterion, application, by)))
 
 
 def _within(
-    project: str, criterion: str, application: str | None, by: str
+    table: type[Counts], project: str, criterion: str, application: str | None, by: str
 ) -> list[ColumnElement[bool]]:
     conditions = [
-        col(Rollup.project) == project,
-        col(Rollup.criterion) == criterion,
-        col(Rollup.segment_key) == by,
+        col(table.project) == project,
+        col(table.criterion) == criterion,
+        col(table.segment_key) == by,
     ]
     if application is not None:
-        conditions.append(col(Rollup.application) == application)
+        conditions.append(col(table.application) == application)
     return conditions
 
 
@@ -129,13 +168,13 @@ def rolled_up_totals(session: Session, project: str) -> dict[str, dict[str, int]
     """How many evaluations of each criterion were scored, abstained and failed, over all time."""
     query = (
         select(
-            Rollup.criterion,
-            func.sum(Rollup.n),
-            func.sum(Rollup.abstained),
-            func.sum(Rollup.failed),
+            DailyRollup.criterion,
+            func.sum(DailyRollup.n),
+            func.sum(DailyRollup.abstained),
+            func.sum(DailyRollup.failed),
         )
-        .where(Rollup.project == project, Rollup.segment_key == "")
-        .group_by(Rollup.criterion)
+        .where(DailyRollup.project == project, DailyRollup.segment_key == "")
+        .group_by(DailyRollup.criterion)
     )
     return {
         criterion: {"scored": int(n), "abstained": int(abstained), "failed": int(failed)}
@@ -143,14 +182,14 @@ def rolled_up_totals(session: Session, project: str) -> dict[str, dict[str, int]
     }
 
 
-def all_scores(session: Session) -> list[Rollup]:
-    """The counts over all segments, of every project, hour and criterion."""
-    return list(session.exec(select(Rollup).where(Rollup.segment_key == "")))
-
-
 def hour_of(at: datetime) -> datetime:
     """The first moment of the hour, in UTC, as the counts are kept."""
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def day_of(at: datetime) -> datetime:
+    """The first moment of the day in UTC."""
+    return hour_of(at).replace(hour=0)
 
 
 def judge_value(evaluation: Evaluation) -> str:
@@ -164,7 +203,7 @@ def reason_value(status: str, explanation: str | None) -> str:
     return f"{status} {explanation or ''}"[:LONGEST_REASON]
 
 
-def _keys(contribution: Contribution) -> list[tuple[Any, ...]]:
+def _keys(contribution: Contribution) -> list[Key]:
     interaction, evaluation = contribution.interaction, contribution.evaluation
     source = f"{evaluation.evaluator}@{evaluation.version}"
     hour = hour_of(interaction.started_at)
@@ -185,40 +224,20 @@ def _segments(interaction: Interaction, evaluation: Evaluation) -> Iterator[tupl
         yield REASON, reason_value(evaluation.status, evaluation.explanation)
 
 
-def _empty(key: tuple[Any, ...]) -> Rollup:
-    return Rollup(**dict(zip(KEY, key, strict=True)), histogram=[0] * BINS)
+def _store(session: Session, table: type[Counts], changes: Mapping[Key, Sums]) -> None:
+    """Add the changes to what is stored."""
+    for key, stored in _stored(session, table, list(changes)):
+        changes[key].merge(stored)
+    rows = [{**dict(zip(KEY, key, strict=True)), **asdict(sums)} for key, sums in changes.items()]
+    upsert(session, table, rows, keys=KEY, update=VALUES)
 
 
-def _key(row: Rollup) -> tuple[Any, ...]:
-    return tuple(getattr(row, name) for name in KEY)
-
-
-def _add(row: Rollup, contribution: Contribution) -> None:
-    evaluation, sign = contribution.evaluation, contribution.sign
-    row.abstained += sign * (evaluation.status == "abstained")
-    row.failed += sign * (evaluation.status == "failed")
-    if evaluation.status != "scored" or evaluation.score is None:
-        return
-    row.n += sign
-    row.failing += sign * (evaluation.passed is False)
-    row.total += sign * evaluation.score
-    row.total_squared += sign * evaluation.score**2
-    row.histogram[min(int(evaluation.score * BINS), BINS - 1)] += sign
-
-
-def _merge(row: Rollup, stored: Rollup) -> None:
-    for name in VALUES[:-1]:
-        setattr(row, name, getattr(row, name) + getattr(stored, name))
-    row.histogram = [sum(pair) for pair in zip(row.histogram, stored.histogram, strict=True)]
-
-
-def _stored(session: Session, keys: Sequence[tuple[Any, ...]]) -> list[Rollup]:
-    columns = tuple_(*(getattr(Rollup, name) for name in KEY))
-    rows: list[Rollup] = []
+def _stored(
+    session: Session, table: type[Counts], keys: Sequence[Key]
+) -> Iterator[tuple[Key, Sums]]:
+    places = [getattr(table, name) for name in KEY]
+    values = [getattr(table, name) for name in VALUES]
     for start in range(0, len(keys), KEYS_PER_QUERY):
-        wanted = keys[start : start + KEYS_PER_QUERY]
-        found = list(session.exec(select(Rollup).where(columns.in_(wanted))))
-        for row in found:
-            session.expunge(row)
-        rows.extend(found)
-    return rows
+        wanted = tuple_(*places).in_(keys[start : start + KEYS_PER_QUERY])
+        for row in session.execute(select_columns(*places, *values).where(wanted)):
+            yield tuple(row[: len(KEY)]), Sums(*row[len(KEY) :])
