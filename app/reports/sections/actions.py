@@ -198,7 +198,7 @@ def _row(material: Material, action: Action) -> list[blocks.Cell]:
         blocks.words("", action.why),
         blocks.words("", action.effect),
         blocks.words(action.owner),
-        blocks.words(f"{by.day} {by:%b}"),
+        blocks.words(f"{by.day}\N{NO-BREAK SPACE}{by:%b}"),
     ]
 
 
