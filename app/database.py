@@ -39,6 +39,16 @@ def open_database(url: str) -> Engine:
     )
 
 
+@contextmanager
+def database_at(url: str) -> Iterator[Engine]:
+    """An engine for a database that is opened for a while, as a command does."""
+    engine = open_database(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
 def _open_sqlite(url: str) -> Engine:
     timeout = {"timeout": BUSY_TIMEOUT_SECONDS}
     engine = create_engine(url, connect_args=timeout, hide_parameters=True)

@@ -1,5 +1,6 @@
 """Fixtures: both databases under every store test, fakes that are real plugins, a fixed time."""
 
+import json
 import os
 import pwd
 import shutil
@@ -9,11 +10,15 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from sqlalchemy import Engine, create_engine, text
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
+from app.commands import prune
 from app.criteria import Criteria, read_criteria
 from app.database import open_database
 from app.main import create_app
@@ -177,3 +182,18 @@ def client(settings: Settings, criteria: Criteria) -> Iterator[TestClient]:
     app = create_app(settings, evaluators=FAKE_EVALUATORS, criteria=criteria)
     with TestClient(app, base_url="http://127.0.0.1") as client:
         yield client
+
+
+@pytest.fixture
+def run_prune(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Any:
+    """The counts that the command prints on the test's database."""
+    monkeypatch.setenv("TOUCHSTONE_DATABASE_URL", database_url)
+    line = typer.Typer()
+    line.command()(prune.command)
+
+    def _run(*arguments: str) -> dict[str, Any]:
+        result = CliRunner().invoke(line, [*arguments, "--json"])
+        assert result.exit_code == 0, result.output
+        return dict(json.loads(result.stdout))
+
+    return _run

@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 from starlette.testclient import TestClient
-from typer.testing import CliRunner
 
-from app.commands import prune
 from app.criteria import Criteria
 from app.database import reading, transaction
 from app.errors import Conflict
@@ -56,21 +53,6 @@ from tests.telemetry import put_spans
 
 SECRET = "Zanzibar"
 EVERYTHING = InteractionFilter()
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Any:
-    """The counts that the command prints on the test's database."""
-    monkeypatch.setenv("TOUCHSTONE_DATABASE_URL", database_url)
-    line = typer.Typer()
-    line.command()(prune.command)
-
-    def _run(*arguments: str) -> dict[str, Any]:
-        result = CliRunner().invoke(line, [*arguments, "--json"])
-        assert result.exit_code == 0, result.output
-        return dict(json.loads(result.stdout))
-
-    return _run
 
 
 @pytest.fixture
@@ -200,13 +182,13 @@ def everything_stored(engine: Engine) -> Iterator[str]:
 
 
 def test_a_users_words_are_gone_and_labels_counts_and_scores_stay(
-    run: Any, engine: Engine, rows: list[Interaction], criteria: Criteria
+    run_prune: Any, engine: Engine, rows: list[Interaction], criteria: Criteria
 ) -> None:
     counts = all_of(engine, Rollup)
     assert any(SECRET in line for line in everything_stored(engine))
-    would = run("--user", "mia", "--dry-run")
+    would = run_prune("--user", "mia", "--dry-run")
     assert (would["traces"], would["interactions"], would["emptied"]) == (3, 2, 1)
-    did = run("--user", "mia")
+    did = run_prune("--user", "mia")
     assert (did["traces"], did["interactions"], did["emptied"], did["examples"]) == (3, 2, 1, 1)
     assert not [line for line in everything_stored(engine) if SECRET.lower() in line.lower()]
     (left,) = all_of(engine, Interaction)
@@ -233,9 +215,9 @@ def all_of(engine: Engine, table: Any) -> list[dict[str, Any]]:
 
 
 def test_reviewers_get_no_item_without_words_and_can_store_nothing_on_it(
-    run: Any, engine: Engine, rows: list[Interaction], criteria: Criteria, now: datetime
+    run_prune: Any, engine: Engine, rows: list[Interaction], criteria: Criteria, now: datetime
 ) -> None:
-    run("--trace", rows[0].trace_id, "--trace", rows[1].trace_id)
+    run_prune("--trace", rows[0].trace_id, "--trace", rows[1].trace_id)
     (item,) = all_of(engine, ReviewItem)
     (turn,) = all_of(engine, ReviewTurn)
     assert (item["interaction_id"], turn["status"]) == (rows[0].id, "stored")
@@ -250,9 +232,9 @@ def test_reviewers_get_no_item_without_words_and_can_store_nothing_on_it(
 
 
 def test_what_was_erased_is_refused_in_every_form_and_counted(
-    run: Any, client: TestClient, engine: Engine, rows: list[Interaction]
+    run_prune: Any, client: TestClient, engine: Engine, rows: list[Interaction]
 ) -> None:
-    run("--user", "mia")
+    run_prune("--user", "mia")
     gone = {"prompt": "Again?", "response": SECRET, "trace_id": rows[2].trace_id.upper()}
     fresh = {"prompt": "New?", "response": "Yes.", "trace_id": "ab" * 16}
     answer = client.post("/api/v1/interactions", json=[fresh, gone]).json()
@@ -277,7 +259,7 @@ def test_what_was_erased_is_refused_in_every_form_and_counted(
 
 
 def test_an_interaction_whose_old_spans_went_may_still_be_sent(
-    run: Any, client: TestClient, rows: list[Interaction]
+    run_prune: Any, client: TestClient, rows: list[Interaction]
 ) -> None:
     span = {"traceId": "ef" * 16, "spanId": "cd" * 8}
     body = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
@@ -292,10 +274,10 @@ def test_an_interaction_whose_old_spans_went_may_still_be_sent(
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_no_erased_word_is_left_in_the_files(
-    run: Any, engine: Engine, rows: list[Interaction], tmp_path: Path
+    run_prune: Any, engine: Engine, rows: list[Interaction], tmp_path: Path
 ) -> None:
     assert any(SECRET.encode() in path.read_bytes() for path in tmp_path.glob("test.db*"))
-    run("--user", "mia")
+    run_prune("--user", "mia")
     engine.dispose()
     for path in tmp_path.glob("test.db*"):
         assert SECRET.encode() not in path.read_bytes(), path

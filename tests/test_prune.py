@@ -39,21 +39,6 @@ SECRET = "Zanzibar"
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Any:
-    """The counts that the command prints on the test's database."""
-    monkeypatch.setenv("TOUCHSTONE_DATABASE_URL", database_url)
-    line = typer.Typer()
-    line.command()(prune.command)
-
-    def _run(*arguments: str) -> dict[str, Any]:
-        result = CliRunner().invoke(line, [*arguments, "--json"])
-        assert result.exit_code == 0, result.output
-        return dict(json.loads(result.stdout))
-
-    return _run
-
-
-@pytest.fixture
 def rows(
     engine: Engine, criteria: Criteria, settings: Settings, now: datetime
 ) -> list[Interaction]:
@@ -89,12 +74,12 @@ def count(engine: Engine, table: type[SQLModel]) -> int:
 
 
 def test_old_interactions_go_and_what_a_person_labelled_stays(
-    run: Any, engine: Engine, rows: list[Interaction]
+    run_prune: Any, engine: Engine, rows: list[Interaction]
 ) -> None:
     counts = count(engine, Rollup)
-    assert run("--interactions", "365", "--dry-run")["interactions"] == 2
+    assert run_prune("--interactions", "365", "--dry-run")["interactions"] == 2
     assert count(engine, Interaction) == 4
-    assert run("--interactions", "365")["interactions"] == 2
+    assert run_prune("--interactions", "365")["interactions"] == 2
     with transaction(engine) as session:
         left = {
             row.id
@@ -103,11 +88,13 @@ def test_old_interactions_go_and_what_a_person_labelled_stays(
         judged = set(session.exec(select(Evaluation.interaction_id)))
     assert left == judged == {rows[0].id, rows[3].id}
     assert count(engine, Rollup) == counts
-    assert run("--interactions", "365")["interactions"] == 0
+    assert run_prune("--interactions", "365")["interactions"] == 0
 
 
-def test_old_spans_go_with_their_trace(run: Any, engine: Engine, rows: list[Interaction]) -> None:
-    counts = run("--spans", "90")
+def test_old_spans_go_with_their_trace(
+    run_prune: Any, engine: Engine, rows: list[Interaction]
+) -> None:
+    counts = run_prune("--spans", "90")
     assert (counts["traces"], counts["interactions"], counts["emptied"]) == (1, 0, 0)
     assert count(engine, SpanEntry) == 1
     with transaction(engine) as session:
@@ -116,9 +103,9 @@ def test_old_spans_go_with_their_trace(run: Any, engine: Engine, rows: list[Inte
 
 
 def test_a_forgotten_span_that_is_sent_again_is_refused_for_a_while(
-    run: Any, engine: Engine, rows: list[Interaction], now: datetime
+    run_prune: Any, engine: Engine, rows: list[Interaction], now: datetime
 ) -> None:
-    run("--spans", "90")
+    run_prune("--spans", "90")
     old, new = a_span(trace_id="e" * 32), a_span(trace_id="d" * 32)
     with transaction(engine) as session:
         assert put_spans(session, [old, new], now=now) == Stored(1, 0, erased=1)
@@ -127,7 +114,7 @@ def test_a_forgotten_span_that_is_sent_again_is_refused_for_a_while(
 
 
 def test_a_trace_is_forgotten_for_good_with_its_words(
-    run: Any, engine: Engine, criteria: Criteria, settings: Settings, client: TestClient
+    run_prune: Any, engine: Engine, criteria: Criteria, settings: Settings, client: TestClient
 ) -> None:
     trace_id, said = "ab" * 16, {"prompt": "When?", "response": "Soon."}
     span = {
@@ -148,8 +135,8 @@ def test_a_trace_is_forgotten_for_good_with_its_words(
     assert send("traces", body) == {}
     score_all(engine, criteria, settings, now=datetime.now(UTC))
     assert count(engine, Interaction) == 1
-    assert run("--trace", trace_id, "--dry-run")["interactions"] == 1
-    assert run("--trace", trace_id.upper())["interactions"] == 1
+    assert run_prune("--trace", trace_id, "--dry-run")["interactions"] == 1
+    assert run_prune("--trace", trace_id.upper())["interactions"] == 1
     for signal, content in (("traces", body), ("logs", late)):
         told = send(signal, content)["partialSuccess"]
         assert "deleted" in told["errorMessage"]
@@ -161,17 +148,17 @@ def test_a_trace_is_forgotten_for_good_with_its_words(
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_trace_forgotten_while_it_is_read_is_not_assembled(
-    run: Any, engine: Engine, now: datetime
+    run_prune: Any, engine: Engine, now: datetime
 ) -> None:
     with transaction(engine) as session:
         put_spans(session, [a_span()], now=now)
         (trace,) = session.exec(select(Trace))
-    run("--trace", trace.trace_id)
+    run_prune("--trace", trace.trace_id)
     assemble(engine, [trace], [], now=now)
     assert count(engine, Interaction) == count(engine, Trace) == 0
 
 
-def test_something_must_be_said(run: Any, rows: list[Interaction]) -> None:
+def test_something_must_be_said(run_prune: Any, rows: list[Interaction]) -> None:
     line = typer.Typer()
     line.command()(prune.command)
     assert "say what to forget" in str(CliRunner().invoke(line, []).exception)
@@ -179,14 +166,14 @@ def test_something_must_be_said(run: Any, rows: list[Interaction]) -> None:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_no_forgotten_word_is_left_in_the_files(
-    run: Any, engine: Engine, criteria: Criteria, settings: Settings, tmp_path: Path
+    run_prune: Any, engine: Engine, criteria: Criteria, settings: Settings, tmp_path: Path
 ) -> None:
     old = some_interactions(
         3, prompt=f"{SECRET}?", received_at=datetime.fromisoformat("2016-01-01T00:00:00+00:00")
     )
     save(engine, old)
     assert any(SECRET.encode() in path.read_bytes() for path in tmp_path.glob("test.db*"))
-    assert run("--interactions", "365")["interactions"] == 3
+    assert run_prune("--interactions", "365")["interactions"] == 3
     engine.dispose()
     for path in tmp_path.glob("test.db*"):
         assert SECRET.encode() not in path.read_bytes(), path

@@ -1,18 +1,15 @@
 """`touchstone audit`: read the audit log, prove that it is whole, and tell who judged an answer."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import Engine
 
 from app.commands.operator import operator
 from app.criteria import read_criteria
-from app.database import open_database, reading, transaction
+from app.database import database_at, reading, transaction
 from app.errors import UnknownField
 from app.history import History, history_of
 from app.settings import read_settings
@@ -37,7 +34,7 @@ def list_(
 
     Example: touchstone audit list --action label --json
     """
-    with _database() as engine, reading(engine) as session:
+    with database_at(read_settings().database_url) as engine, reading(engine) as session:
         found = islice(entries(session, project=project, about=about, action=action), limit)
         for one in found:
             typer.echo(json.dumps(one.model_dump(mode="json")) if as_json else _line(one))
@@ -59,7 +56,7 @@ def verify_(
     Example: touchstone audit verify
     """
     noted = _head(expect) if expect is not None else None
-    with _database() as engine:
+    with database_at(read_settings().database_url) as engine:
         with reading(engine) as session:
             last = verify(entries(session), noted)
         with transaction(engine) as session:
@@ -80,7 +77,7 @@ def interaction(
 
     Example: touchstone audit interaction 0f1e2d3c4b5a69788796a5b4c3d2e1f0
     """
-    with _database() as engine, reading(engine) as session:
+    with database_at(read_settings().database_url) as engine, reading(engine) as session:
         found = history_of(session, project, id, read_criteria())
     if as_json:
         typer.echo(json.dumps(_as_json(found), indent=2, ensure_ascii=False, default=str))
@@ -91,15 +88,6 @@ def interaction(
         typer.echo(f"Its words were erased on {row.erased_at:%Y-%m-%d %H:%M} UTC.")
     for event in found.events:
         typer.echo(f"{event.at:%Y-%m-%d %H:%M:%S} UTC  {event.sentence}")
-
-
-@contextmanager
-def _database() -> Iterator[Engine]:
-    engine = open_database(read_settings().database_url)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def _head(text: str) -> Head:

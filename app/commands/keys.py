@@ -1,18 +1,15 @@
 """`touchstone keys`: make, list and revoke API keys."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
-from sqlalchemy import Engine
 
 from app.commands.operator import operator
-from app.database import open_database, reading, transaction
+from app.database import database_at, reading, transaction
 from app.settings import read_settings
 from app.store.audit import note
 from app.store.keys import SCOPES, create_key, list_keys, revoke_key
@@ -38,7 +35,7 @@ def create(
     """
     now = datetime.now(UTC)
     expires_at = now + timedelta(days=expires_days) if expires_days else None
-    with _database() as engine, transaction(engine) as session:
+    with database_at(read_settings().database_url) as engine, transaction(engine) as session:
         key = create_key(
             session,
             project=project,
@@ -72,7 +69,7 @@ def list_(
     Example: touchstone keys list --json
     """
     now = datetime.now(UTC)
-    with _database() as engine, reading(engine) as session:
+    with database_at(read_settings().database_url) as engine, reading(engine) as session:
         keys = list_keys(session, project)
     if as_json:
         typer.echo(json.dumps([_as_json(key, now) for key in keys], indent=2))
@@ -93,7 +90,7 @@ def revoke(key_id: Annotated[str, typer.Argument(help="The id, as `list` shows i
 
     Example: touchstone keys revoke 1f0c5a9e7b3d2468
     """
-    with _database() as engine, transaction(engine) as session:
+    with database_at(read_settings().database_url) as engine, transaction(engine) as session:
         now = datetime.now(UTC)
         key = revoke_key(session, key_id, now=now)
         note(
@@ -106,15 +103,6 @@ def revoke(key_id: Annotated[str, typer.Argument(help="The id, as `list` shows i
             name=key.name,
         )
     typer.echo(f"The key {key.name!r} is revoked.")
-
-
-@contextmanager
-def _database() -> Iterator[Engine]:
-    engine = open_database(read_settings().database_url)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def _state(key: ApiKey, now: datetime) -> str:

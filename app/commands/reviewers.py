@@ -1,18 +1,15 @@
 """`touchstone reviewers`: invite people, list them, end their access."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Engine
 
 from app.commands.operator import operator
-from app.database import open_database, reading, transaction
+from app.database import database_at, reading, transaction
 from app.settings import Settings, read_settings
 from app.store.audit import note
 from app.store.reviewers import (
@@ -41,7 +38,7 @@ def add(
     Example: touchstone reviewers add anna --role lead
     """
     settings = read_settings()
-    with _database(settings) as engine, transaction(engine) as session:
+    with database_at(settings.database_url) as engine, transaction(engine) as session:
         now = datetime.now(UTC)
         token = add_reviewer(session, name=name, role=role, project=project, now=now)
         note(
@@ -63,7 +60,7 @@ def link(name: Name) -> None:
     Example: touchstone reviewers link anna
     """
     settings = read_settings()
-    with _database(settings) as engine, transaction(engine) as session:
+    with database_at(settings.database_url) as engine, transaction(engine) as session:
         now = datetime.now(UTC)
         token = new_link(session, name, now=now)
         note(session, operator(), "reviewer.invited", now=now, about=name)
@@ -76,7 +73,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
     Example: touchstone reviewers list --json
     """
-    with _database(read_settings()) as engine, reading(engine) as session:
+    with database_at(read_settings().database_url) as engine, reading(engine) as session:
         reviewers = list_reviewers(session)
     if as_json:
         typer.echo(json.dumps([_as_json(reviewer) for reviewer in reviewers], indent=2))
@@ -94,20 +91,11 @@ def disable(name: Name) -> None:
 
     Example: touchstone reviewers disable anna
     """
-    with _database(read_settings()) as engine, transaction(engine) as session:
+    with database_at(read_settings().database_url) as engine, transaction(engine) as session:
         now = datetime.now(UTC)
         disable_reviewer(session, name, now=now)
         note(session, operator(), "reviewer.disabled", now=now, about=name)
     typer.echo(f"The reviewer {name!r} can no longer sign in; all their sessions have ended.")
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Engine]:
-    engine = open_database(settings.database_url)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def _print_link(settings: Settings, token: str) -> None:
