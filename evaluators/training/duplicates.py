@@ -12,12 +12,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.training.rows import Row, read_rows
+from evaluators.training.rows import Row, Source, read_rows
 
 RUN = 8
 """How many words make a run."""
@@ -62,31 +63,34 @@ def hash_word(word: str) -> int:
     return value
 
 
-def overlaps(texts: Sequence[str], measured: Sequence[str]) -> NDArray[np.float64]:
-    """The share of each text's runs that the measured texts hold; 0 for a text without words."""
-    known = np.unique(run_hashes(measured)[0])
+def overlaps(texts: Sequence[str], measured: Hashes) -> NDArray[np.float64]:
+    """The share of each text's runs that stand among these; 0 for a text without words."""
     hashes, owner = run_hashes(texts)
-    found = np.bincount(owner[np.isin(hashes, known)], minlength=len(texts))
+    found = np.bincount(owner[np.isin(hashes, measured)], minlength=len(texts))
     total = np.bincount(owner, minlength=len(texts))
     return np.asarray(found / np.maximum(total, 1), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The texts of the measured rows, by what they are."""
+    """The runs of the measured rows, by the field that they stand in."""
 
-    prompts: tuple[str, ...]
-    responses: tuple[str, ...]
-    contexts: tuple[str, ...]
+    prompts: Hashes
+    responses: Hashes
+    contexts: Hashes
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> "Measured":
         samples = [row.sample for row in rows]
         return cls(
-            prompts=tuple(dict.fromkeys(sample.prompt for sample in samples)),
-            responses=tuple(dict.fromkeys(sample.response for sample in samples)),
-            contexts=tuple(dict.fromkeys(text for s in samples for text in s.contexts)),
+            prompts=_known(sample.prompt for sample in samples),
+            responses=_known(sample.response for sample in samples),
+            contexts=_known(text for sample in samples for text in sample.contexts),
         )
+
+
+def _known(texts: Iterable[str]) -> Hashes:
+    return np.unique(run_hashes(list(dict.fromkeys(texts)))[0])
 
 
 def near_duplicates(
@@ -119,10 +123,16 @@ def drop_near_duplicates(
     return kept, dropped
 
 
-def measured_rows(data: Path, criteria: Iterable[str]) -> Measured:
-    """Every development row of the folders named after the criteria."""
-    paths = [p for name in criteria for p in sorted((data / name).glob("*.dev.jsonl.gz"))]
+@cache
+def measured_rows(data: Path) -> Measured:
+    """Every development row of every criterion."""
+    paths = sorted(path for path in data.glob("*/*.dev.jsonl.gz") if path.parent.name != "chat")
     return Measured.of(row for path in paths for row in read_rows(path))
+
+
+def training_rows(source: Source, data: Path, criterion: str) -> list[Row]:
+    """The picked training rows of a set, without those that nearly equal a development row."""
+    return drop_near_duplicates(source.rows(data, criterion, "train"), measured_rows(data))[0]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -130,13 +140,10 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m evaluators.training.duplicates")
     parser.add_argument("data", type=Path, help="the folder of labelled lines, one per criterion")
     data = parser.parse_args(arguments).data
-    folders = sorted(folder.name for folder in data.iterdir() if folder.is_dir())
-    for criterion in (name for name in folders if name != "chat"):
-        measured = measured_rows(data, [criterion])
-        for path in sorted((data / criterion).glob("*.train.jsonl.gz")):
-            rows = list(read_rows(path))
-            dropped = int(near_duplicates(rows, measured).sum())
-            print(f"{criterion}/{path.name}: {dropped} of {len(rows)} rows")
+    for path in sorted(data.glob("*/*.train.jsonl.gz")):
+        rows = list(read_rows(path))
+        dropped = int(near_duplicates(rows, measured_rows(data)).sum())
+        print(f"{path.parent.name}/{path.name}: {dropped} of {len(rows)} rows")
 
 
 if __name__ == "__main__":

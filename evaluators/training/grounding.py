@@ -11,6 +11,7 @@ from evaluators.heads.evidence import read_sample
 from evaluators.protocol import Sample
 from evaluators.signals import content_words, names
 from evaluators.training.corruption import Made, make_claims
+from evaluators.training.duplicates import training_rows
 from evaluators.training.rows import Row, Source, rank
 
 CRITERION = "groundedness"
@@ -70,11 +71,11 @@ DELETABLE = frozenset(
     }
 )
 TIMES = {
-    "begin_v1": 2,
+    "begin_v1": 3,
     "cad_nli": 2,
     "fever_symmetric": 3,
     "factcheck_gpt": 2,
-    "faithdial_audit": 2,
+    "faithdial_audit": 3,
     "mtrag_human": 2,
     "expertqa": 2,
 }
@@ -135,7 +136,7 @@ def _usable_rows(data: Path) -> list[Row]:
     return [
         row
         for source in TRAIN
-        for row in source.rows(data, CRITERION, "train")
+        for row in training_rows(source, data, CRITERION)
         if not (row.source == "factcheck_gpt" and "partial" in json.dumps(row.extra))
     ]
 

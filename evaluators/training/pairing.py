@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 
+from evaluators.signals import content_words
+from evaluators.training.duplicates import training_rows
 from evaluators.training.rows import Row, Source, rank
 from evaluators.training.written import Exchange, Half, written_exchanges
 
@@ -29,6 +32,8 @@ CONTEXTS = (
 PASSAGES = Source("squad1_qa", "CC BY-SA 4.0", 12_000, folder="groundedness")
 """Whose paragraphs are also read beside questions about other paragraphs of the same article."""
 PASSAGES_READ = 5000
+NEAREST_SHARE = 0.5
+"""How often the other paragraph is the one that shares most words with the question."""
 CONTEXTS_DEV = (
     Source("msmarco_trulens"),
     Source("squad1_sentence", limit=500, folder="answer_relevance"),
@@ -66,7 +71,7 @@ def answer_examples(data: Path, *, seed: int = 5) -> list[PairExample]:
     examples = [
         example
         for source in ANSWERS
-        for row in source.rows(data, "answer_relevance", "train")
+        for row in training_rows(source, data, "answer_relevance")
         for example in _answer(row)
     ]
     whole = [one for one in examples if one.label == 1]
@@ -80,7 +85,7 @@ def context_examples(data: Path, *, seed: int = 5) -> list[PairExample]:
     examples = [
         example
         for source in CONTEXTS
-        for row in source.rows(data, "context_relevance", "train")
+        for row in training_rows(source, data, "context_relevance")
         for example in _context(row)
     ]
     return examples + _siblings(data, Random(seed))
@@ -88,7 +93,7 @@ def context_examples(data: Path, *, seed: int = 5) -> list[PairExample]:
 
 def _siblings(data: Path, random: Random) -> list[PairExample]:
     """Questions with their paragraph, and with another paragraph of the same article."""
-    rows = [row for row in PASSAGES.rows(data, "", "train") if row.label == 1]
+    rows = [row for row in training_rows(PASSAGES, data, "") if row.label == 1]
     articles: dict[str, list[Row]] = {}
     for row in rows:
         articles.setdefault(row.id.split("-")[2], []).append(row)
@@ -96,11 +101,23 @@ def _siblings(data: Path, random: Random) -> list[PairExample]:
     for row in random.sample(rows, min(PASSAGES_READ, len(rows))):
         article = articles[row.id.split("-")[2]]
         others = [one for one in article if one.sample.contexts != row.sample.contexts]
-        other = random.choice(others or rows)
+        is_near = random.random() < NEAREST_SHARE
+        other = _nearest(row, others) if others and is_near else random.choice(others or rows)
         prompt, passage = row.sample.prompt, row.sample.contexts[0]
         made.append(PairExample(row.id, "paragraphs", prompt, passage, 1))
         made.append(PairExample(f"{row.id}-x", "paragraphs", prompt, other.sample.contexts[0], 0))
     return made
+
+
+def _nearest(row: Row, others: Sequence[Row]) -> Row:
+    """The row whose paragraph shares most words that carry meaning with the row's question."""
+    asked = set(content_words(row.sample.prompt))
+    return max(others, key=lambda one: len(asked & _paragraph_words(one.sample.contexts[0])))
+
+
+@lru_cache(maxsize=20_000)
+def _paragraph_words(paragraph: str) -> frozenset[str]:
+    return frozenset(content_words(paragraph))
 
 
 def dev_pairs(data: Path, source: Source, criterion: str) -> list[PairExample]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from evaluators.protocol import Sample
 from evaluators.training.disguises import disguise
+from evaluators.training.duplicates import training_rows
 from evaluators.training.rows import Row, Source, rank
 from evaluators.training.written import FILES, Half, Line, written_lines
 
@@ -100,10 +101,10 @@ def wording_examples(data: Path, *, seed: int = 5) -> list[WordingExample]:
     """All training examples of the text encoder."""
     random = Random(seed)
     found = [
-        _toxicity(row) for source in TOXICITY for row in source.rows(data, "toxicity", "train")
+        _toxicity(row) for source in TOXICITY for row in training_rows(source, data, "toxicity")
     ]
     found += [example for one in found for example in _edited(one, random)]
-    found += [_bias(row) for source in BIAS for row in source.rows(data, "bias", "train")]
+    found += [_bias(row) for source in BIAS for row in training_rows(source, data, "bias")]
     found += benign_examples(data, BENIGN, "train")
     return found + harmless_examples()
 
@@ -112,7 +113,7 @@ def labelled_examples(data: Path, criterion: str) -> list[WordingExample]:
     """The rows that people labelled for one criterion, with ordinary sentences beside them."""
     sources = TOXICITY if criterion == "toxicity" else BIAS
     make = _toxicity if criterion == "toxicity" else _bias
-    found = [make(row) for source in sources for row in source.rows(data, criterion, "train")]
+    found = [make(row) for source in sources for row in training_rows(source, data, criterion)]
     return found + benign_examples(data, BENIGN, "train")
 
 
@@ -130,9 +131,13 @@ def benign_examples(data: Path, sources: tuple[Source, ...], split: str) -> list
     return [
         WordingExample(f"benign-{row.id}", "benign", row.sample.response[:700], HARMLESS)
         for source in sources
-        for row in source.rows(data, "", split)
+        for row in _rows(source, data, split)
         if len(row.sample.response.split()) > 2
     ]
+
+
+def _rows(source: Source, data: Path, split: str) -> list[Row]:
+    return training_rows(source, data, "") if split == "train" else source.rows(data, "", split)
 
 
 def harmless_examples() -> list[WordingExample]:

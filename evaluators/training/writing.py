@@ -11,7 +11,7 @@ from evaluators.engine import ENCODER, file_digest
 from evaluators.training.tasks import Scored, Trained
 from evaluators.weights import calibration_id
 
-VERSION = "3"
+VERSION = "4"
 FEW_FALSE_ALARMS = frozenset({"context_relevance"})
 """Heads whose failures are rare in practice, so that false alarms would drown them."""
 MORE_LIKELY_THAN_NOT = 0.5
@@ -36,8 +36,7 @@ LIMITS = {
     "groundedness": "The encoder reads a claim beside at most five pieces of the contexts, chosen "
     "by shared words: support that is worded quite differently, arithmetic over tables and claims "
     "that only many passages together support are often missed. Other languages than English were "
-    "hardly seen. Three fifths of the contexts of begin_wow, begin_cmu and begin_tc also stand, "
-    "with other responses, in training rows; on their other rows AUROC is 0.93, 0.88 and 0.86.",
+    "hardly seen.",
     "answer_relevance": "It does not know whether an answer is true. Answers of one or two words "
     "are judged mostly by their type (a name, a number). Of long answers the first parts and the "
     "last one are read. Where the prompt is an order rather than a question, a text about the same "
