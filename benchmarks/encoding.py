@@ -10,10 +10,13 @@ from tokenizers import Tokenizer
 from app.workload import realistic_samples
 from benchmarks.tables import Section
 from benchmarks.timing import Spread, in_turns
-from evaluators.engine import Tokens, find_encoder
+from evaluators.engine import ENCODER, Tokens, find_encoder
 from evaluators.heads.bert import Bert, read_bert
+from evaluators.heads.int8 import has_int8, product
 from evaluators.heads.packed import DTYPES, Precision, has_bf16, laid_out
+from evaluators.heads.ranges import read_ranges
 from evaluators.heads.runner import Runner, faster_precision
+from evaluators.weights import BUNDLED
 
 STOCK_BATCH = 32
 LENGTHS = ("40", "128", "256", "12 to 256")
@@ -26,10 +29,13 @@ ATTENTION_OPERATIONS = 9216
 def encoder_section(*, quick: bool) -> Section:
     """A row per length: stock, ours per precision, the ratio, and the share of the limit."""
     bert = read_bert(find_encoder(), "cpu")
-    precisions: list[Precision] = ["fp32", "bf16"] if has_bf16() else ["fp32"]
-    runners = {one: Runner(bert, device="cpu", precision=one) for one in precisions}
+    ranges = read_ranges(BUNDLED, "base", ENCODER.sha256)
+    precisions: list[Precision] = ["fp32"]
+    precisions += ["bf16"] if has_bf16() else []
+    precisions += ["int8"] if has_int8() else []
+    runners = {one: Runner(bert, device="cpu", precision=one, ranges=ranges) for one in precisions}
     stock = SentenceTransformer(str(find_encoder()), device="cpu")
-    chosen = faster_precision(bert.width)
+    chosen = faster_precision(bert.width, int8=True)
     section = Section(
         "Encoder: all-MiniLM-L6-v2, tokens a second",
         ("length", "stock, batch 32", *precisions, f"{chosen} ÷ stock", f"of the {chosen} limit"),
@@ -71,13 +77,14 @@ def _row(
     attended = sum(length**2 for length in lengths) / total
     limit = peak / (LINEAR_OPERATIONS + ATTENTION_OPERATIONS * attended)
     ratio = [a / b for a, b in zip(seconds["stock"], seconds[chosen], strict=True)]
+    unit = "OP" if chosen == "int8" else "FLOP"
     share = speeds[chosen].median / limit
     return [
         name,
         f"{speeds['stock']}",
         *(f"{speeds[one]}" for one in runners),
         f"**{Spread.of(ratio):.2f}**",
-        f"{share:.0%} of {limit:,.0f} ({peak / 1e9:,.0f} GFLOP/s)",
+        f"{share:.0%} of {limit:,.0f} ({peak / 1e9:,.0f} G{unit}/s)",
     ]
 
 
@@ -86,6 +93,8 @@ PRODUCT_ROWS = 4096
 
 def _product(width: int, precision: Precision) -> Callable[[], object]:
     weight = torch.randn(4 * width, width)
+    if precision == "int8":
+        return product(weight.numpy(), PRODUCT_ROWS)
     linear = laid_out(weight, weight[:, 0], precision, "cpu")
     states = torch.randn(PRODUCT_ROWS, width).to(DTYPES[precision])
     return lambda: linear(states)
@@ -125,23 +134,27 @@ def _texts(name: str, total: int) -> tuple[list[str], list[int]]:
 
 
 def _agreement(runners: dict[Precision, Runner]) -> str:
-    """How near the vectors of the precisions are to each other."""
-    if "bf16" not in runners:
-        return "This processor does not compute in bf16."
+    """How near the vectors of the precisions are to those of fp32."""
     tokens = [
         Tokens(tuple(_tokenizer().encode(one.response).ids)) for one in realistic_samples(300)
     ]
-    vectors = {one: runner.run(tokens, mean=True).mean for one, runner in runners.items()}
     unit = {
-        name: torch.nn.functional.normalize(torch.from_numpy(found), dim=1)
-        for name, found in vectors.items()
+        name: torch.nn.functional.normalize(
+            torch.from_numpy(runner.run(tokens, mean=True).mean), dim=1
+        )
+        for name, runner in runners.items()
     }
-    cosine = (unit["fp32"] * unit["bf16"]).sum(1)
-    nearest = [_nearest(one) for one in unit.values()]
-    same = float((nearest[0] == nearest[1]).float().mean())
+    exact = unit.pop("fp32")
+    told = [f"{name}: {_compared(exact, one)}" for name, one in unit.items()]
+    return "Against fp32 on 300 texts: " + " ".join(told)
+
+
+def _compared(exact: torch.Tensor, other: torch.Tensor) -> str:
+    cosine = (exact * other).sum(1)
+    same = float((_nearest(exact) == _nearest(other)).float().mean())
     return (
-        f"bf16 against fp32 on 300 texts: cosine {float(cosine.mean()):.5f} on average, "
-        f"{float(cosine.min()):.5f} at worst; the same nearest neighbour for {same:.1%}."
+        f"cosine {float(cosine.mean()):.5f} on average, {float(cosine.min()):.5f} at worst; the "
+        f"same nearest neighbour for {same:.1%}."
     )
 
 

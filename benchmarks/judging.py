@@ -26,7 +26,7 @@ from app.workload import realistic_samples, sample_json
 from benchmarks.serving import Server, serving
 from benchmarks.tables import Section
 from benchmarks.timing import Spread, percentile, seconds_of
-from evaluators.heads.packed import Group, PackedBert
+from evaluators.heads.packed import Embeddings, Group
 from evaluators.protocol import Evaluator
 
 STARTING_SECONDS = 300.0
@@ -123,19 +123,19 @@ def _tokens_per_interaction() -> tuple[float, str]:
 def counted_tokens() -> Iterator[list[int]]:
     """A list that grows by the number of tokens of each batch that any encoder computes."""
     counts: list[int] = []
-    embed = PackedBert._embed
+    embed = Embeddings.__call__
 
     def counting(
-        self: PackedBert, ids: torch.Tensor, types: torch.Tensor, groups: Sequence[Group]
-    ) -> tuple[torch.Tensor, Sequence[Group]]:
+        self: Embeddings, ids: torch.Tensor, types: torch.Tensor, groups: Sequence[Group]
+    ) -> torch.Tensor:
         counts.append(len(ids))
         return embed(self, ids, types, groups)
 
-    PackedBert._embed = counting  # type: ignore[method-assign]
+    Embeddings.__call__ = counting  # type: ignore[method-assign]
     try:
         yield counts
     finally:
-        PackedBert._embed = embed  # type: ignore[method-assign]
+        Embeddings.__call__ = embed  # type: ignore[method-assign]
 
 
 def _worker(count: int, rounds: int) -> str:

@@ -32,7 +32,7 @@ def precision_section(
     *, quick: bool, data: Path | None = None, limit: int = 300, only: Sequence[str] = ()
 ) -> Section:
     """A row per judge and data set: how far the scores move, how many decisions flip."""
-    faster = runner.faster_precision(384)
+    faster = runner.faster_precision(384, int8=True)
     plain, fast = judges("fp32"), judges(faster)
     section = Section(
         f"{faster} against fp32",
@@ -56,7 +56,7 @@ def precision_section(
 def judges(precision: Precision) -> list[Evaluator]:
     """The bundled judges, loaded, with every encoder in that precision."""
     measured = runner.faster_precision
-    runner.faster_precision = lambda _width: precision  # type: ignore[assignment]
+    runner.faster_precision = lambda _width, *, int8=False: precision  # type: ignore[assignment]
     try:
         found = [one for one in find_evaluators(read_settings()) if one.spec.weights]
         load_all(found)

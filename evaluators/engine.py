@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Device = Literal["auto", "cpu", "cuda"]
-Wanted = Literal["auto", "fp32", "bf16"]
+Wanted = Literal["auto", "fp32", "bf16", "int8"]
 """The precision an encoder is asked to run in; `auto` is the fastest that the device has."""
 
 ENCODER = Weights(
@@ -113,12 +113,14 @@ class Encoder:
         precision: Wanted = "auto",
         weights: Weights = ENCODER,
         cached_tokens: int = 100_000,
+        ranges: Path | None = None,
     ) -> None:
         self.weights = weights
         self._folder = folder
         self._device: Device = device
         self._precision: Wanted = precision
         self._cached_tokens = cached_tokens
+        self._ranges = ranges
         self._cache: OrderedDict[str, Encoded] = OrderedDict()
         self._tokens_held = 0
         self._runner: Any = None
@@ -133,13 +135,16 @@ class Encoder:
         import tokenizers  # noqa: PLC0415
 
         from evaluators.heads.bert import read_bert  # noqa: PLC0415
+        from evaluators.heads.ranges import read_ranges  # noqa: PLC0415
         from evaluators.heads.runner import Runner  # noqa: PLC0415
 
         self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
-        bert = read_bert(folder, "cpu")
-        self._runner = Runner(bert, device=self._device, precision=self._precision)
+        bert, ranges = read_bert(folder, "cpu"), None
+        if self._ranges is not None:
+            ranges = read_ranges(self._ranges, "base", self.weights.sha256)
+        self._runner = Runner(bert, device=self._device, precision=self._precision, ranges=ranges)
 
     def encode(self, texts: Iterable[str]) -> list[Encoded]:
         """One encoding per text, in order; equal texts are computed once."""

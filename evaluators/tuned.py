@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluators.engine import ENCODER, Device, Encoder, Tokens, check_digest, find_encoder
 from evaluators.protocol import Weights
-from evaluators.weights import BUNDLED, bundled_encoder
+from evaluators.weights import BUNDLED, bundled_encoder, listed_ranges
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,7 @@ class TunedEncoder:
     """One of the two encoders: raw outputs of token sequences, a column per task."""
 
     def __init__(self, name: str, device: Device = "auto", folder: Path = BUNDLED) -> None:
+        self._name, self._folder = name, folder
         self._bundled = bundled_encoder(name, folder)
         self.tasks = self._bundled.tasks
         self.tokenizer: Any = None
@@ -37,8 +38,10 @@ class TunedEncoder:
 
     @property
     def weights(self) -> tuple[Weights, ...]:
-        """What a verdict depends on: the base encoder, and the layers that replace its own."""
-        return (ENCODER, Weights(self._bundled.path.name, self._bundled.sha256))
+        """What a verdict depends on: the base encoder, the layers that replace its own, ranges."""
+        ranges = listed_ranges(self._folder)
+        own = Weights(self._bundled.path.name, self._bundled.sha256)
+        return (ENCODER, own) if ranges is None else (ENCODER, own, ranges)
 
     def load(self) -> None:
         """Read tokenizer and weights once; raise WeightsError for any other weights."""
@@ -47,11 +50,13 @@ class TunedEncoder:
         folder = find_encoder()
         check_digest(folder / "model.safetensors", ENCODER.sha256)
         check_digest(self._bundled.path, self._bundled.sha256)
+        from evaluators.heads.ranges import read_ranges  # noqa: PLC0415
         from evaluators.heads.sequences import Tokenizer  # noqa: PLC0415
         from evaluators.heads.tuned import read_tuned  # noqa: PLC0415
 
         self.tokenizer = Tokenizer(folder)
-        self._network = read_tuned(folder, self._bundled.path, self._device)
+        ranges = read_ranges(self._folder, self._name, self._bundled.sha256)
+        self._network = read_tuned(folder, self._bundled.path, self._device, ranges)
 
     def outputs(self, sequences: Sequence[Tokens]) -> "NDArray[np.float32]":
         """Raw outputs in order, shape (sequences, tasks); equal sequences are computed once."""
@@ -82,7 +87,7 @@ class Encoders:
     def __init__(self, device: Device = "auto", folder: Path = BUNDLED) -> None:
         self.pair = TunedEncoder("pair", device, folder)
         self.text = TunedEncoder("text", device, folder)
-        self.base = Encoder(device=device)
+        self.base = Encoder(device=device, ranges=folder)
 
     def load(self) -> None:
         """Read them all."""

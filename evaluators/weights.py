@@ -18,6 +18,7 @@ from evaluators.protocol import Weights
 BUNDLED = Path(__file__).with_name("bundled")
 HUB = "https://huggingface.co"
 PINS = "pins.json"
+RANGES = "ranges.json"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -85,6 +86,15 @@ def bundled_encoder(name: str, folder: Path = BUNDLED) -> BundledEncoder:
     """The encoder of that name as the list of a folder describes it."""
     entry = json.loads((folder / "encoders.json").read_text())[name]
     return BundledEncoder(folder / entry["file"], entry["sha256"], tuple(entry["tasks"]))
+
+
+def listed_ranges(folder: Path = BUNDLED) -> Weights | None:
+    """The file of the encoders' ranges that a folder lists, which int8 depends on."""
+    path = folder / RANGES
+    if not path.is_file():
+        return None
+    entry = json.loads(path.read_text())
+    return Weights(entry["file"], entry["sha256"])
 
 
 def read_pins(folder: Path) -> dict[str, str]:

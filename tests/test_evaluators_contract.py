@@ -60,7 +60,9 @@ def test_the_bundled_evaluators_cover_every_criterion() -> None:
 
 def test_every_bundled_evaluator_names_its_weights_and_calibration() -> None:
     for evaluator in bundled().values():
-        assert len(evaluator.spec.weights) == 3
+        names = {weights.name for weights in evaluator.spec.weights}
+        assert len(names) == 4
+        assert names >= {"all-MiniLM-L6-v2", "ranges.safetensors"}
         assert evaluator.spec.calibration is not None
 
 

@@ -11,7 +11,8 @@ from app.criteria import read_criteria
 from app.errors import SetupError
 from app.quality import measure, pick_threshold
 from evaluators.training.encoders import ENCODERS, train_encoder
-from evaluators.training.run import TASKS, train_head
+from evaluators.training.rounding import train_ranges
+from evaluators.training.run import RANGES, TASKS, train_head
 
 FOLDERS = "The folder of labelled lines, one per criterion."
 
@@ -27,7 +28,7 @@ def command(
         bool, typer.Option(help="Report at the threshold of criteria.toml, not at a new one.")
     ] = False,
 ) -> None:
-    """Train an encoder (an hour on two cores) or the last step of a judge (minutes).
+    """Train an encoder (an hour on two cores), its ranges or the last step of a judge (minutes).
 
     Example: touchstone train toxicity --data data --out heads
     """
@@ -45,6 +46,10 @@ def command(
         for name in TASKS if task == "all" else (task,):
             if name in ENCODERS:
                 entry = train_encoder(name, data, out, work, show)
+                typer.echo(f"{name}: {entry['file']} {entry['sha256']}")
+                continue
+            if name == RANGES:
+                entry = train_ranges(data, out, show)
                 typer.echo(f"{name}: {entry['file']} {entry['sha256']}")
                 continue
             criterion = criteria.get(name)

@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from evaluators.heads.bert import EMBEDDINGS, Bert
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "int8"]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 LAID_OUT_FOR = 4096
@@ -88,20 +88,38 @@ class Layer(NamedTuple):
     narrow_norm: Norm
 
 
+class Embeddings:
+    """The first states of tokens, from tables that the encoders of a process share."""
+
+    def __init__(self, bert: Bert, dtype: torch.dtype, device: str) -> None:
+        table = {name: one for name, one in bert.state.items() if name.startswith(EMBEDDINGS)}
+        # Copies, because a view of a mapped file keeps the whole file in memory.
+        words = table[f"{EMBEDDINGS}.word_embeddings.weight"].detach()
+        self._words = shared(words.to(device, dtype, copy=True))
+        self._positions, self._kinds, *norm = (
+            table[f"{EMBEDDINGS}.{name}.weight"].detach().to(device, torch.float32, copy=True)
+            for name in ("position_embeddings", "token_type_embeddings", "LayerNorm")
+        )
+        bias = table[f"{EMBEDDINGS}.LayerNorm.bias"].detach().to(device, torch.float32, copy=True)
+        self._norm = Norm(norm[0], bias, bert.epsilon)
+        self.longest = len(self._positions)
+
+    def __call__(self, ids: Tensor, types: Tensor, groups: Sequence[Group]) -> Tensor:
+        """The states of all tokens, group after group, shape (tokens, width), in fp32."""
+        positions = torch.cat([self._positions[: one.length].repeat(one.size, 1) for one in groups])
+        return self._norm(self._words[ids] + positions + self._kinds[types])
+
+
 class PackedBert:
-    """An encoder for inference in one precision on one device."""
+    """An encoder for inference in one floating-point precision on one device."""
 
     def __init__(self, bert: Bert, precision: Precision, device: str = "cpu") -> None:
         self.precision, self.device = precision, device
         self.heads, self.width = bert.heads, bert.width
         self._state, self._epsilon, self._dtype = bert.state, bert.epsilon, DTYPES[precision]
-        named = f"{EMBEDDINGS}."
-        self._words = shared(self._tensor(f"{named}word_embeddings.weight"))
-        self._positions = self._tensor(f"{named}position_embeddings.weight", torch.float32)
-        self._kinds = self._tensor(f"{named}token_type_embeddings.weight", torch.float32)
-        self._norm = self._layer_norm(f"{named}LayerNorm", torch.float32)
+        self._embeddings = Embeddings(bert, self._dtype, device)
+        self.longest = self._embeddings.longest
         self._layers = [self._layer(f"encoder.layer.{n}") for n in range(bert.layers)]
-        self.longest = len(self._positions)
         del self._state
 
     def states(self, ids: Tensor, types: Tensor, groups: Sequence[Group]) -> Tensor:
@@ -136,17 +154,14 @@ class PackedBert:
         if missing:
             ids, types = F.pad(ids, (0, missing)), F.pad(types, (0, missing))
             groups = [*groups, Group(missing, 1)]
-        positions = torch.cat([self._positions[: one.length].repeat(one.size, 1) for one in groups])
-        states = self._norm(self._words[ids] + positions + self._kinds[types])
-        return states.to(self._dtype), groups
+        return self._embeddings(ids, types, groups).to(self._dtype), groups
 
     def _tensor(self, name: str, dtype: torch.dtype | None = None) -> Tensor:
         # A copy, because a view of a mapped file keeps the whole file in memory.
         return self._state[name].detach().to(self.device, dtype or self._dtype, copy=True)
 
-    def _layer_norm(self, name: str, dtype: torch.dtype | None = None) -> Norm:
-        weight, bias = self._tensor(f"{name}.weight", dtype), self._tensor(f"{name}.bias", dtype)
-        return Norm(weight, bias, self._epsilon)
+    def _layer_norm(self, name: str) -> Norm:
+        return Norm(self._tensor(f"{name}.weight"), self._tensor(f"{name}.bias"), self._epsilon)
 
     def _layer(self, name: str) -> Layer:
         attention = f"{name}.attention"

@@ -10,7 +10,7 @@ floating-point type; `first` has shape (sequences, width), float32, in the order
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import cast
@@ -22,12 +22,15 @@ from torch import Tensor
 
 from evaluators.engine import Device, Tokens, Wanted, choose_device, token_batches
 from evaluators.heads.bert import Bert
+from evaluators.heads.int8 import Int8Bert, has_int8, product
 from evaluators.heads.packed import DTYPES, Group, PackedBert, Precision, has_bf16, laid_out
+from evaluators.heads.ranges import Ranges
 
 Array = NDArray[np.float32]
 
 CPU_TOKENS = 4096
 GPU_TOKENS = 32_768
+INT8_TOKENS = 1024
 PROBE_ROWS = 512
 PROBE_ROUNDS = 7
 
@@ -50,8 +53,10 @@ class Runner:
     """An encoder, ready to run on the device and in the precision that suit it.
 
     `precision` "auto" means bf16 on a GPU, and on a CPU what a short measurement at the start found
-    faster. A device that runs out of memory gets half as many tokens at once; if that does not
-    help, or the device fails, the CPU takes over, and the log says so.
+    fastest: int8 is among them where OpenVINO is installed and the `ranges` of the encoder are
+    given. `only_first` promises that nothing but `first` will be asked for. A device that runs out
+    of memory gets half as many tokens at once; if that does not help, or the device fails, the CPU
+    takes over, and the log says so.
     """
 
     def __init__(
@@ -61,9 +66,12 @@ class Runner:
         device: Device = "auto",
         precision: Wanted = "auto",
         tokens_at_once: int | None = None,
+        ranges: Ranges | None = None,
+        only_first: bool = False,
     ) -> None:
         self._bert: Bert | None = bert
         self._wanted = precision
+        self._ranges, self._only_first = ranges, only_first
         self.width = bert.width
         self._packed = self._pack(bert, choose_device(device, has_cuda=torch.cuda.is_available()))
         self._is_accelerated = self.device != "cpu"
@@ -142,15 +150,23 @@ class Runner:
         self._tokens_at_once = self._default_tokens()
         return [batch]
 
-    def _pack(self, bert: Bert, device: str) -> PackedBert:
+    def _pack(self, bert: Bert, device: str) -> PackedBert | Int8Bert:
         if self._wanted != "auto":
-            return PackedBert(bert, self._wanted, device)
-        if device != "cpu":
-            return PackedBert(bert, "bf16", device)
-        return PackedBert(bert, faster_precision(self.width))
+            precision = self._wanted
+        elif device != "cpu":
+            precision = "bf16"
+        else:
+            precision = faster_precision(self.width, int8=self._ranges is not None)
+        if precision != "int8":
+            return PackedBert(bert, precision, device)
+        if self._ranges is None:
+            raise ValueError("int8 needs the ranges of the encoder's inputs")
+        return Int8Bert(bert, self._ranges, first=self._only_first)
 
     def _default_tokens(self) -> int:
-        return GPU_TOKENS if self._is_accelerated else CPU_TOKENS
+        if self._is_accelerated:
+            return GPU_TOKENS
+        return INT8_TOKENS if self.precision == "int8" else CPU_TOKENS
 
     def _check(self, sequences: Sequence[Tokens]) -> None:
         for one in sequences:
@@ -213,27 +229,28 @@ def grouped(lengths: Sequence[int]) -> list[Group]:
 
 
 @cache
-def faster_precision(width: int) -> Precision:
-    """The precision in which this processor multiplies matrices of an encoder's size faster."""
-    if not has_bf16():
-        return "fp32"
+def faster_precision(width: int, *, int8: bool = False) -> Precision:
+    """The precision in which this processor multiplies matrices of an encoder's size fastest."""
     weight = torch.linspace(-1, 1, 4 * width * width).view(4 * width, width)
-    seconds = {"fp32": math.inf, "bf16": math.inf}
-    for _ in range(PROBE_ROUNDS):
-        # In turns, so that a moment in which the machine is busy slows both down.
-        for precision in seconds:
-            taken = _linear_seconds(weight, cast("Precision", precision))
-            seconds[precision] = min(seconds[precision], taken)
-    return "bf16" if seconds["bf16"] < seconds["fp32"] else "fp32"
+    works = {"fp32": _linear_work(weight, "fp32")}
+    if has_bf16():
+        works["bf16"] = _linear_work(weight, "bf16")
+    if int8 and has_int8():
+        works["int8"] = product(weight.numpy(), PROBE_ROWS)
+    seconds = dict.fromkeys(works, math.inf)
+    for _ in range(PROBE_ROUNDS if len(works) > 1 else 0):
+        # In turns, so that a moment in which the machine is busy slows all down.
+        for precision, work in works.items():
+            started = time.perf_counter()
+            work()
+            seconds[precision] = min(seconds[precision], time.perf_counter() - started)
+    return cast("Precision", min(seconds, key=seconds.__getitem__))
 
 
-def _linear_seconds(weight: Tensor, precision: Precision) -> float:
+def _linear_work(weight: Tensor, precision: Precision) -> Callable[[], object]:
     linear = laid_out(weight, weight[:, 0], precision, "cpu")
     states = weight[:PROBE_ROWS].to(DTYPES[precision])
-    with torch.inference_mode():
-        started = time.perf_counter()
-        linear(states)
-        return time.perf_counter() - started
+    return torch.inference_mode()(lambda: linear(states))
 
 
 def _types(sequence: Tokens) -> tuple[int, ...]:

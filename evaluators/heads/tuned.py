@@ -11,6 +11,7 @@ from torch import Tensor
 
 from evaluators.engine import Device, Tokens
 from evaluators.heads.bert import Bert
+from evaluators.heads.ranges import Ranges
 from evaluators.heads.runner import Runner
 
 Array = NDArray[np.float32]
@@ -25,9 +26,15 @@ class Tuned:
     """
 
     def __init__(
-        self, bert: Bert, head: dict[str, Tensor], device: Device, *, first: bool = False
+        self,
+        bert: Bert,
+        head: dict[str, Tensor],
+        device: Device,
+        *,
+        first: bool = False,
+        ranges: Ranges | None = None,
     ) -> None:
-        self._runner = Runner(bert, device=device)
+        self._runner = Runner(bert, device=device, ranges=ranges, only_first=first)
         self._first = first
         tensors = {name: one.float().numpy() for name, one in head.items()}
         self._mix = (tensors["mix.weight"].T.copy(), tensors["mix.bias"])
@@ -49,16 +56,21 @@ class Tuned:
         return np.stack(rows) if rows else np.empty((0, tasks), np.float32)
 
 
-def read_tuned(folder: Path, path: Path, device: Device) -> Tuned:
+def read_tuned(folder: Path, path: Path, device: Device, ranges: Ranges | None = None) -> Tuned:
     """The base encoder of a folder with the layers and the head of a file put in their places."""
-    own = load_file(path)
     with safe_open(path, framework="pt") as file:
         first = (file.metadata() or {}).get("pooled") == "first"
+    head = {name: one for name, one in load_file(path).items() if name[:8] != PREFIX}
+    return Tuned(tuned_bert(folder, path), head, device, first=first, ranges=ranges)
+
+
+def tuned_bert(folder: Path, path: Path) -> Bert:
+    """The base encoder of a folder with the layers of a file in their places."""
+    own = load_file(path)
     layers = {name.removeprefix(PREFIX): one for name, one in own.items() if name[:8] == PREFIX}
-    head = {name: one for name, one in own.items() if name[:8] != PREFIX}
     with safe_open(folder / WEIGHTS, framework="pt") as base:
         state = {
             name: layers[name].float() if name in layers else base.get_tensor(name)
             for name in base.keys()  # noqa: SIM118
         }
-    return Tuned(Bert.of(state), head, device, first=first)
+    return Bert.of(state)

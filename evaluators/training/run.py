@@ -9,7 +9,9 @@ from evaluators.training.writing import Direction, Measure, PickThreshold, write
 from evaluators.tuned import Encoders
 from evaluators.weights import BUNDLED
 
-TASKS = (*ENCODERS, *HEADS)
+RANGES = "ranges"
+"""The task of finding out between which values the inputs of the encoders lie."""
+TASKS = (*ENCODERS, RANGES, *HEADS)
 
 
 def train_head(
