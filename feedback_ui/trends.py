@@ -1,7 +1,7 @@
 """The page of trends: how often answers fail over time, with the uncertainty of each share."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -12,9 +12,11 @@ from sqlmodel import Session
 from app.access import Caller, require
 from app.criteria import Criterion
 from app.database import reading
-from app.reports.charts import Limits, Point, line_chart
+from app.reports.charts import ChartMark, Limits, Point, line_chart
 from app.reports.courses import Course, Share, follow
-from app.reports.trends import BUCKETS, trend_points
+from app.reports.marks import Mark, marks, sentence
+from app.reports.tallies import Source
+from app.reports.trends import BUCKETS, trend_origins, trend_points
 from app.requests import instant_of, refuse_nul, settings_of
 from app.store.interactions import applications
 from app.store.rollups import newest_hour
@@ -22,6 +24,7 @@ from feedback_ui.filters import pair_of
 from feedback_ui.pages import criteria_of, page, percent
 
 MOST_POINTS = {"hour": 48, "day": 42, "week": 26}
+Origins = Mapping[str, tuple[frozenset[Source], frozenset[str]]]
 STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 
 TONES = {1: "concern", -1: "good", 0: ""}
@@ -78,9 +81,7 @@ def trends(
     start = instant_of(from_, zone, name="the first day")
     view = View(application or None, key, value, bucket, start, end, zone)
     with reading(request.app.state.engine) as session:
-        charts = [
-            _chart(one, _points(session, caller.project, one, view), bucket) for one in chosen
-        ]
+        charts = [_read_chart(session, caller.project, one, view) for one in chosen]
         known = applications(session, caller.project)
     return page(
         request,
@@ -99,10 +100,8 @@ def trends(
     )
 
 
-def _points(
-    session: Session, project: str, criterion: Criterion, view: View
-) -> list[dict[str, Any]]:
-    """The points of the range, or of as many buckets as are shown, up to the newest."""
+def _read_chart(session: Session, project: str, criterion: Criterion, view: View) -> Chart:
+    """The chart of the range, or of as many buckets as are shown, up to the newest."""
     start = view.from_at
     if start is None and view.bucket in STEPS:
         newest = view.to_at or newest_hour(
@@ -110,21 +109,22 @@ def _points(
         )
         reach = (MOST_POINTS[view.bucket] + 1) * STEPS[view.bucket]
         start = newest - reach if newest is not None else None
-    return trend_points(
-        session,
-        project=project,
-        criterion=criterion.name,
-        bucket=view.bucket,
-        from_at=start,
-        to_at=view.to_at,
-        application=view.application,
-        by=view.key,
-        value=view.value,
-        time_zone=view.time_zone,
-    )
+    read: dict[str, Any] = {
+        "project": project,
+        "criterion": criterion.name,
+        "bucket": view.bucket,
+        "from_at": start,
+        "to_at": view.to_at,
+        "application": view.application,
+        "time_zone": view.time_zone,
+    }
+    points = trend_points(session, by=view.key, value=view.value, **read)
+    return _chart(criterion, points, trend_origins(session, **read), view.bucket)
 
 
-def _chart(criterion: Criterion, points: Sequence[dict[str, Any]], bucket: str) -> Chart:
+def _chart(
+    criterion: Criterion, points: Sequence[dict[str, Any]], origins: Origins, bucket: str
+) -> Chart:
     shown = _without_holes(points, bucket)
     scored = [point for point in shown if point["n"]]
     if not scored:
@@ -132,8 +132,10 @@ def _chart(criterion: Criterion, points: Sequence[dict[str, Any]], bucket: str) 
     latest, n = scored[-1], sum(point["n"] for point in scored)
     share = percent(latest["rate"])
     looked_at = sum(point["n"] / point["coverage"] for point in scored)
-    course = follow([Share(p["failing"], p["n"]) for p in shown], [True] * len(shown))
-    found = _finding(course, bucket)
+    judged, changes = _changes(shown, origins)
+    course = follow([Share(p["failing"], p["n"]) for p in shown], _comparable(judged))
+    told = sentence(changes, [point["name"] for point in shown])
+    finding = f"{_finding(course, bucket)} {told}".strip()
     svg = line_chart(
         [
             Point(p["name"], p["rate"], p["low"], p["high"], p["n"], TONES[flag])
@@ -141,17 +143,34 @@ def _chart(criterion: Criterion, points: Sequence[dict[str, Any]], bucket: str) 
         ],
         title=f"Share of {criterion.failures} per {bucket}, with 95 % intervals",
         description=f"From {shown[0]['name']} to {shown[-1]['name']}; the latest is {share}. "
-        f"{found}",
+        + finding,
         limits=_limits(course),
         note=share,
+        marks=[ChartMark(**asdict(mark)) for mark in changes],
     )
     return Chart(
         criterion,
         f"{criterion.title}: {share} {criterion.failures} in {latest['name']}",
-        f"{n:,} scored, {percent(n / looked_at)} of those that could have been. {found}",
+        f"{n:,} scored, {percent(n / looked_at)} of those that could have been. {finding}",
         Markup(svg),
         shown,
     )
+
+
+def _changes(
+    shown: Sequence[dict[str, Any]], origins: Origins
+) -> tuple[list[frozenset[Source]], list[Mark]]:
+    """What judged in each bucket, and the marks of what changed."""
+    nothing: tuple[frozenset[Source], frozenset[str]] = frozenset(), frozenset()
+    known = [origins.get(point.get("bucket", ""), nothing) for point in shown]
+    judged = [sources for sources, _ in known]
+    return judged, marks(judged, [releases for _, releases in known])
+
+
+def _comparable(judged: Sequence[frozenset[Source]]) -> list[bool]:
+    """The buckets that nothing judged but what judged the newest one; all where it is unknown."""
+    newest = next((sources for sources in reversed(judged) if sources), frozenset())
+    return [not newest or (bool(sources) and sources <= newest) for sources in judged]
 
 
 def _limits(course: Course) -> Limits | None:
@@ -165,7 +184,7 @@ def _limits(course: Course) -> Limits | None:
 def _finding(course: Course, bucket: str) -> str:
     """What the control chart says, in a sentence."""
     if course.chart is None:
-        return f"There are too few {bucket}s to know what is usual."
+        return f"Too few {bucket}s were judged like the latest to know what is usual."
     trial = "" if len(course.baseline) >= LOCKED_POINTS else "; the limits are on trial"
     limits = f"usually {percent(course.chart.centre)}{trial}"
     if course.flags[-1]:

@@ -12,6 +12,8 @@ from sqlalchemy import Engine
 from app.database import reading, transaction
 from app.errors import UnknownField
 from app.reports import trend_points
+from app.reports.tallies import Source
+from app.reports.trends import trend_origins
 from app.statistics.intervals import wilson
 from app.store.rollups import KEY, VALUES, Sums, day_of
 from app.tables import DailyRollup, Rollup
@@ -108,3 +110,40 @@ def test_a_bucket_in_which_nothing_was_scored_has_no_rate(engine: Engine) -> Non
 def test_an_unknown_bucket_is_named(engine: Engine) -> None:
     with pytest.raises(UnknownField, match="hour, day, week"):
         points_of(engine, bucket="month")
+
+
+def test_each_bucket_knows_what_judged_it_and_which_releases_were_seen(engine: Engine) -> None:
+    week = timedelta(days=7)
+    rows = [
+        hour(SUNDAY_NIGHT, 10, 2),
+        hour(SUNDAY_NIGHT, 10, 2, segment_key="@judge", segment_value="[0.5, null, null]"),
+        hour(SUNDAY_NIGHT, 10, 2, segment_key="release", segment_value="1.0"),
+        hour(SUNDAY_NIGHT + week, 20, 9, source="words@2"),
+        hour(
+            SUNDAY_NIGHT + week,
+            n=20,
+            failing=9,
+            source="words@2",
+            segment_key="@judge",
+            segment_value="[0.6, null, null]",
+        ),
+        hour(SUNDAY_NIGHT + week, 4, 2, source="words@1"),
+        hour(SUNDAY_NIGHT + week, 4, 2, segment_key="@judge", segment_value="[0.5, null, null]"),
+    ]
+    with transaction(engine) as session:
+        session.add_all([*rows, *days_of(rows)])
+    for bucket, names in (("week", ("09", "16")), ("day", ("15", "22"))):
+        with reading(engine) as session:
+            found = trend_origins(
+                session, project="default", criterion="groundedness", bucket=bucket
+            )
+        assert found == {
+            f"2026-11-{names[0]}T00:00:00+00:00": (
+                frozenset({Source("words", "1", 0.5)}),
+                frozenset({"1.0"}),
+            ),
+            f"2026-11-{names[1]}T00:00:00+00:00": (
+                frozenset({Source("words", "2", 0.6)}),
+                frozenset(),
+            ),
+        }

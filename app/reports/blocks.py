@@ -58,9 +58,14 @@ def facts(items: Sequence[tuple[str, str]]) -> Block:
 
 
 def line_chart(
-    title: str, description: str, points: Sequence[Block], limits: Block | None, note: str
+    title: str,
+    description: str,
+    points: Sequence[Block],
+    limits: Block | None,
+    note: str,
+    marks: Sequence[Block] = (),
 ) -> Block:
-    """A share per week with its intervals and the limits of usual variation."""
+    """A share per week with its intervals, the limits of usual variation, and marks of changes."""
     return {
         "block": "line_chart",
         "title": title,
@@ -68,6 +73,7 @@ def line_chart(
         "points": list(points),
         "limits": limits,
         "note": note,
+        "marks": list(marks),
     }
 
 

@@ -18,6 +18,7 @@ FONT = "system-ui, Segoe UI, Roboto, Noto Sans, Arial, sans-serif"
 MOST_TICK_LABELS = 14
 LABEL_HEIGHT = 15.0
 SHARE_TICKS = 5
+MARK_ROWS, MARK_ROW_HEIGHT, MARK_LETTER_WIDTH = 2, 14, 6.2
 PAINT = {
     "": ("#3f474f", "#3f474f"),
     "concern": ("#d2691e", "#a34a00"),
@@ -36,6 +37,16 @@ class Point:
     high: float | None = None
     n: int | None = None
     tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChartMark:
+    """Something that changed before the point at `place`; a release is drawn dashed."""
+
+    place: int
+    kind: str
+    label: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +92,15 @@ def line_chart(
     limits: Limits | None = None,
     target: float | None = None,
     note: str = "",
+    marks: Sequence[ChartMark] = (),
 ) -> str:
     """A share over time with 95 % bars, the band of usual variation and a target; from 0 upwards.
 
-    `note` is written beside the last point. Points without a rate leave a gap in the line.
+    `note` is written beside the last point. Points without a rate leave a gap in the line. Marks
+    are upright lines between two points.
     """
-    width, height, left, right, top, bottom = 980, 250, 48, 806, 14, 220
+    width, left, right, top = 980, 48, 806, 14 + MARK_ROWS * MARK_ROW_HEIGHT * bool(marks)
+    bottom, height = top + 206, top + 236
     y = Scale(0.0, _top_of(points, limits, target), bottom, top)
     x = Scale(0, max(1, len(points) - 1), left + 18, right - 18)
     if len(points) == 1:
@@ -95,6 +109,7 @@ def line_chart(
         *_share_grid(y, left, right),
         *_band(limits, x, y),
         *([] if target is None else [_target(y(target), left, right)]),
+        *_changes(marks, x, top, bottom, right),
         *_bars(points, x, y),
         *_paths(points, x, y),
         *_marks(points, x, y, 3.4),
@@ -204,6 +219,25 @@ def _band(limits: Limits | None, x: Scale, y: Scale) -> Iterator[str]:
 
 def _target(y: float, left: float, right: float) -> str:
     return _line("target", left, y, right, y, "#9a3fa0", dash="7 4")
+
+
+def _changes(
+    marks: Sequence[ChartMark], x: Scale, top: float, bottom: float, right: float
+) -> Iterator[str]:
+    """Upright lines with their words above the plot; without room only the tip says them."""
+    ends = [0.0] * MARK_ROWS
+    for mark in marks:
+        is_release = mark.kind == "release"
+        at = x(mark.place - 0.5) + (0 if is_release else 3)
+        line = _line("mid", at, top, at, bottom, "#868d94", dash="4 4" if is_release else "")
+        yield f"<g><title>{escape(mark.text)}</title>{line}</g>"
+        label = _shortened(mark.label, 30)
+        wide = MARK_LETTER_WIDTH * len(label)
+        start = max(0.0, min(at - wide / 2, right - wide))
+        row = next((row for row, end in enumerate(ends) if end + 8 <= start), None)
+        if row is not None:
+            ends[row] = start + wide
+            yield _text("tick", start, 12 + MARK_ROW_HEIGHT * row, label, size=11.5)
 
 
 def _bars(points: Sequence[Point], x: Scale, y: Scale) -> Iterator[str]:

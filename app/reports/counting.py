@@ -28,6 +28,8 @@ from app.tables import Interaction
 
 MOST_REASONS = 200
 NO_REASON = "No reason given."
+RELEASE = "release"
+"""The segment that names the version of an application."""
 
 
 class Counted(NamedTuple):
@@ -87,7 +89,14 @@ class Count:
             sources,
             judges=sorted(judges, key=str),
             reasons=list(self._reasons())[:MOST_REASONS],
+            releases=[frozenset(self._releases(week)) for week in range(self.weeks)],
         )
+
+    def _releases(self, week: int) -> Iterator[str]:
+        for series in self.cells.values():
+            for part, tallies in series.items():
+                if part.key == RELEASE and tallies[week].judged:
+                    yield part.value
 
     def _reasons(self) -> Iterator[Reason]:
         order = sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))

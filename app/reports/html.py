@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.reports import charts, numbers
-from app.reports.charts import ForestRow, Limits, Point
+from app.reports.charts import ChartMark, ForestRow, Limits, Point
 
 FOLDER = Path(__file__).with_name("templates")
 SIGNS = {"concern": "▲", "good": "▼", "": "●"}
@@ -86,6 +86,7 @@ def draw_line_chart(block: dict[str, Any]) -> Markup:
         description=block["description"],
         limits=_limits(block),
         note=block["note"],
+        marks=[ChartMark(**mark) for mark in block.get("marks", ())],
     )
     return Markup(chart)
 

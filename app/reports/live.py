@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from app.criteria import Criteria
 from app.reports import blocks
-from app.reports.counting import count_days, count_periods, with_combinations
+from app.reports.counting import RELEASE, count_days, count_periods, with_combinations
 from app.reports.findings import find, with_pairs
 from app.reports.labels import Label, read_labels
 from app.reports.material import Material
@@ -53,7 +53,8 @@ def overview(
     session: Session, view: View, criteria: Criteria, *, now: datetime
 ) -> list[blocks.Section]:
     """Scorecard, trend and coverage."""
-    tallies, chosen = _tallies(session, view, criteria, [view.part.key])
+    tallies, chosen = _tallies(session, view, criteria, [view.part.key, RELEASE])
+    tallies = tallies.of_keys({"", view.part.key})
     material = _material(session, view, criteria, tallies, chosen)
     if not view.is_part:
         material = replace(material, days=_days(session, view, now))

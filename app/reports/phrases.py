@@ -3,6 +3,7 @@
 from app.criteria import Criterion
 from app.reports.courses import Course, Share
 from app.reports.findings import Findings, Measure, Part, share_of, too_few_to_say
+from app.reports.marks import came_in
 from app.reports.material import Material, reasons_of
 from app.reports.numbers import (
     counted,
@@ -153,6 +154,8 @@ def _lasting_words(material: Material, measure: Measure) -> str:
     course, criterion = measure.course, material.criteria.get(measure.criterion)
     now = percent(course.now.rate or 0.0)
     since = short_week(material.tallies.weeks[course.unusual_since])
+    names = came_in(material.tallies, course.unusual_since)
+    since += f", the week of {names}" if names else ""
     if measure.about == "unjudged":
         title = criterion.title.lower()
         return f"{now} of answers still cannot be judged on {title}, as since {since}"
@@ -177,17 +180,24 @@ def _event_sentences(material: Material) -> list[str]:
         return _part_sentences(material)
     first = events[0]
     found = [_size_sentence(first)]
-    found.append(
-        where_sentence(material, first)
-        if first.about == "failing"
-        else _why_sentence(material, first)
-    )
+    is_failing = first.about == "failing"
+    where = where_sentence(material, first) if is_failing else _why_sentence(material, first)
+    found.append(f"{where}{_coincidence(material)}")
     alike = _unjudged_alike(material, first) if first.about == "unjudged" else []
     others = [one for one in events[1:] if one.about == "failing" or one.criterion not in alike]
     if others:
         seen = [f"{_short_event(material, one)}" for one in others[:2]]
         found.append(f"Also: {'; '.join(seen)}.")
     return found
+
+
+def _coincidence(material: Material) -> str:
+    """What was released in the same week, or ""."""
+    names = came_in(material.tallies, material.last)
+    if not names:
+        return ""
+    when = f"the same {material.said.one}"
+    return f" {capital(names)} came in {when}, which does not prove a connection."
 
 
 def _part_sentences(material: Material) -> list[str]:
@@ -202,6 +212,7 @@ def _part_sentences(material: Material) -> list[str]:
             f"That is {points(first.change.difference)} ({points_range(ends.low, ends.high)}) "
             f"against its own earlier weeks, from {counted(first.course.now.n, 'answer')}; "
             f"the rest of the week stands at {rate_words(first.rest, is_supported=True)}."
+            f"{_coincidence(material)}"
         )
     others = [name for name in _places(parts, most=4) if name != slice_name(first.where)]
     if others:

@@ -113,6 +113,9 @@ POINT: Schema = {
     "additionalProperties": False,
 }
 LIMITS: Schema = _object(centre=SHARE, low=_list(SHARE), high=_list(SHARE))
+MARK: Schema = _object(
+    place=COUNT, kind={"enum": ["evaluator", "threshold", "release"]}, label=TEXT, text=TEXT
+)
 PIECE: Schema = _object(text=TEXT, marked=FLAG)
 FOREST_ROW: Schema = _object(
     label=TEXT, difference=NUMBER, low=NUMBER, high=NUMBER, n=COUNT, tone=TONE
@@ -131,6 +134,7 @@ BLOCKS: dict[str, Schema] = {
         "points": _list(_ref("point")),
         "limits": _or_null(_ref("limits")),
         "note": TEXT,
+        "marks": _list(MARK),
     },
     "forest_chart": {"title": TEXT, "description": TEXT, "rows": _list(FOREST_ROW)},
     "calibration_chart": {

@@ -4,7 +4,7 @@ Every interaction counts once per criterion: the row of its newest evaluator ver
 evaluator that judged most interactions in the week of the report.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -97,6 +97,8 @@ class Tallies:
     combinations: Mapping[str, Mapping[frozenset[Slice], Tally]] = field(default_factory=dict)
     """Answers of the last week by everything that they share with others at once; only where a
     slice got worse, and from a sample where there are many."""
+    releases: Sequence[frozenset[str]] = ()
+    """Per week the releases that answers came from."""
     combined: int = 0
     """How many answers the combinations were read from."""
 
@@ -112,6 +114,14 @@ class Tallies:
             for week in range(len(self.weeks))
         ]
         return replace(self, by_criterion=own, received=tuple(received), reasons=())
+
+    def of_keys(self, keys: Collection[str]) -> "Tallies":
+        """The tallies of the slices of these keys; the releases stay known."""
+        kept = {
+            name: {part: found for part, found in parts.items() if part.key in keys}
+            for name, parts in self.by_criterion.items()
+        }
+        return replace(self, by_criterion=kept)
 
     def mixed(self, part: Slice) -> "Tallies":
         """The answers of the last week that share this slice, by everything else that they share;

@@ -1,6 +1,7 @@
 """Trend points for a page or a program: the counts added up per hour, day or week."""
 
-from collections import Counter
+import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,9 +11,11 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session
 
 from app.errors import UnknownField
+from app.reports.counting import RELEASE
+from app.reports.tallies import Source
 from app.reports.weeks import zone_of
 from app.statistics.intervals import wilson
-from app.store.rollups import Count, counts_between, day_of
+from app.store.rollups import JUDGE, Count, counts_between, day_of
 from app.tables import DailyRollup, Rollup
 
 BUCKETS = ("hour", "day", "week")
@@ -57,6 +60,52 @@ def trend_points(
         key = (_start_of(row.bucket_at, bucket, zone), row.segment_value)
         sums.setdefault(key, []).append(row)
     return [_point(at, segment, sums[at, segment]) for at, segment in sorted(sums)]
+
+
+def trend_origins(
+    session: Session,
+    *,
+    project: str,
+    criterion: str,
+    bucket: str,
+    from_at: datetime | None = None,
+    to_at: datetime | None = None,
+    application: str | None = None,
+    time_zone: str = "UTC",
+) -> dict[str, tuple[frozenset[Source], frozenset[str]]]:
+    """Per bucket that has counts what judged and the releases that were seen, whatever their
+    segment; the keys are those of `trend_points`.
+
+    Raises UnknownField on an unknown zone.
+    """
+    zone = zone_of(time_zone)
+    read = partial(
+        counts_between, session, project=project, criterion=criterion, application=application
+    )
+    ends = (bucket, zone, from_at, to_at)
+    whole = counted_once(_counts(partial(read, by=""), *ends))
+    counted = {(_key(row, bucket, zone), row.application, row.source) for row in whole}
+    sources: dict[str, set[Source]] = defaultdict(set)
+    releases: dict[str, set[str]] = defaultdict(set)
+    for row in _counts(partial(read, by=JUDGE), *ends):
+        key = _key(row, bucket, zone)
+        if row.n and (key, row.application, row.source) in counted:
+            sources[key].add(_source(row))
+    for row in _counts(partial(read, by=RELEASE), *ends):
+        if _judged(row):
+            releases[_key(row, bucket, zone)].add(row.segment_value)
+    keys = {_key(row, bucket, zone) for row in whole}
+    return {key: (frozenset(sources[key]), frozenset(releases[key])) for key in keys}
+
+
+def _key(row: Count, bucket: str, zone: ZoneInfo) -> str:
+    return _start_of(row.bucket_at, bucket, zone).isoformat()
+
+
+def _source(row: Count) -> Source:
+    evaluator, _, version = row.source.partition("@")
+    threshold, *_ = json.loads(row.segment_value)
+    return Source(evaluator, version, threshold)
 
 
 def _counts(

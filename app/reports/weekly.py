@@ -28,7 +28,7 @@ from app.reports.sections import (
 )
 from app.reports.weeks import week_bounds, zone_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 UNSIGNED = ("generated_at", "sha256", "revision", "change_note")
 """What may differ between two reports that say the same."""
 SECTIONS: tuple[Callable[[Material], blocks.Section], ...] = (

@@ -1,9 +1,11 @@
 """The trend: every week up to this one, with intervals and the limits of usual variation."""
 
+from dataclasses import asdict, replace
 from typing import Any
 
 from app.reports import blocks
 from app.reports.findings import Measure
+from app.reports.marks import Mark, marks_of, sentence
 from app.reports.material import Material
 from app.reports.numbers import listed, percent, percent_range, short_week
 from app.reports.phrases import capital
@@ -12,7 +14,9 @@ from app.reports.wording import WEEKLY
 CAPTION = (
     "Grey band: limits of usual variation (p′). Vertical bars: 95 % intervals. Diamonds lay above "
     "the limits when they came, squares below. A point outside the band, seven points on one side, "
-    "seven rising or falling, or two of three near a limit count as a signal."
+    "seven rising or falling, or two of three near a limit count as a signal. Upright lines: "
+    "dashed where a release was first seen, solid where the evaluator or its threshold changed; "
+    "that both came together does not prove a connection."
 )
 
 
@@ -105,7 +109,21 @@ def _chart(material: Material, measure: Measure) -> blocks.Block:
     if course.now.rate is not None:
         note = f"{percent(course.now.rate)} {material.said.this}"
         words.append(f"{capital(material.said.this)}: {percent(course.now.rate)}.")
-    limits = chart_limits(material, measure)
+    marks = _shown_marks(material, measure)
+    names = [point["label"] for point in points]
+    words.append(sentence(marks, names))
     return blocks.line_chart(
-        f"{name} per {material.said.one}", " ".join(words), points, limits, note
+        f"{name} per {material.said.one}",
+        " ".join(words).strip(),
+        points,
+        chart_limits(material, measure),
+        note,
+        [asdict(mark) for mark in marks],
     )
+
+
+def _shown_marks(material: Material, measure: Measure) -> list[Mark]:
+    """The marks on the weeks that the chart shows."""
+    first = _first(measure)
+    found = marks_of(material.tallies, measure.criterion)
+    return [replace(mark, place=mark.place - first) for mark in found if mark.place > first]

@@ -1,0 +1,114 @@
+"""Marks on trends: what changed between two periods, in place, kind and words."""
+
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import Engine
+
+from app.criteria import Criteria
+from app.database import reading, transaction
+from app.reports import build_report, render_html, render_markdown
+from app.reports.charts import ChartMark, Point, line_chart
+from app.reports.marks import marks, sentence
+from app.reports.tallies import Source
+from tests.report_world import RATES, Plan, write_weeks
+from tests.test_reports_charts import of_class, parse
+
+OLD, NEW = Source("words", "1.3", 0.5), Source("words", "1.4", 0.5)
+STRICT = Source("words", "1.4", 0.6)
+WEEKS = [f"2026-W{number}" for number in range(40, 46)]
+
+
+def told(sources: list[set[Source]], releases: list[set[str]]) -> list[tuple[int, str, str]]:
+    return [(mark.place, mark.kind, mark.label) for mark in marks(sources, releases)]
+
+
+def test_evaluators_thresholds_and_releases_are_told_apart() -> None:
+    sources = [{OLD}, {OLD}, {NEW}, {STRICT}]
+    releases = [{"2.0"}, {"2.0", "2.1"}, {"2.1"}, {"2.1"}]
+    assert told(sources, releases) == [
+        (1, "release", "release 2.1"),
+        (2, "evaluator", "evaluator 1.4"),
+        (3, "threshold", "threshold 0.6"),
+    ]
+
+
+def test_a_period_without_data_or_with_both_versions_does_not_hide_or_repeat_a_change() -> None:
+    sources: list[set[Source]] = [{OLD}, set(), {OLD, NEW}, {NEW}]
+    assert told(sources, [set()] * 4) == [(2, "evaluator", "evaluator 1.4")]
+
+
+def test_the_first_period_has_no_mark_and_many_releases_are_counted() -> None:
+    releases = [{"1"}, {"1", "2", "3", "4"}, {"1"}]
+    assert told([{OLD}] * 3, releases) == [(1, "release", "3 releases")]
+
+
+def test_marks_are_put_into_words_with_their_period() -> None:
+    found = marks([{OLD}, {STRICT}], [{"2.0"}, {"2.1"}])
+    assert sentence(found, ["W44", "W45"]) == (
+        "Marked: W45, evaluator words 1.3 gave way to words 1.4 and the threshold changed from 0.5 "
+        "to 0.6; W45, release 2.1 came."
+    )
+    assert sentence([], []) == ""
+
+
+def test_a_mark_stands_between_two_points_and_its_words_do_not_overlap() -> None:
+    points = [Point(f"W{number}", 0.1) for number in range(13)]
+    changes = [
+        ChartMark(place, kind, f"{kind} 2026.11.{place}", f"{kind} came")
+        for place in range(1, 13)
+        for kind in ("evaluator", "release")
+    ]
+    svg = parse(line_chart(points, title="t", description="d", marks=changes))
+    lines = of_class(svg, "mid")
+    circles = [float(each.get("cx", "0")) for each in of_class(svg, "m")]
+    at = [float(each.get("x1", "0")) for each in lines]
+    assert len(lines) == len(changes)
+    assert all(circles[(i // 2)] < x < circles[i // 2 + 1] for i, x in enumerate(at))
+    assert [bool(each.get("stroke-dasharray")) for each in lines] == [False, True] * 12
+    rows: dict[str, list[float]] = {}
+    for each in of_class(svg, "tick"):
+        if "2026.11" in (each.text or ""):
+            rows.setdefault(each.get("y", ""), []).append(float(each.get("x", "0")))
+    assert rows
+    for starts in rows.values():
+        assert all(b - a > 80 for a, b in pairwise(starts))
+
+
+def test_the_report_marks_both_and_names_the_release_without_calling_it_the_cause(
+    engine: Engine, criteria: Criteria, now: datetime
+) -> None:
+    plans = {week: Plan() for week in WEEKS[:5]}
+    plans[WEEKS[0]] = Plan(version="0")
+    plans[WEEKS[5]] = Plan(
+        release="1.1", rate=lambda name, _: 0.5 if name == "groundedness" else RATES[name]
+    )
+    with transaction(engine) as session:
+        write_weeks(session, plans)
+    with reading(engine) as session:
+        report = build_report(
+            session,
+            project="default",
+            criteria=criteria,
+            week=WEEKS[5],
+            application=None,
+            now=now,
+            time_zone="UTC",
+        )
+    block = chart(report)
+    assert [(mark["place"], mark["kind"]) for mark in block["marks"]] == [
+        (1, "evaluator"),
+        (5, "release"),
+    ]
+    words = "Release 1.1 came in the same week, which does not prove a connection."
+    assert any(words in each for each in report["sentences"])
+    assert "W45, release 1.1 came." in block["description"]
+    assert "W45, release 1.1 came." in render_markdown(report)
+    assert ">release 1.1</text>" in render_html(report)
+
+
+def chart(report: dict[str, Any]) -> dict[str, Any]:
+    section = next(each for each in report["sections"] if each["id"] == "trend")
+    block: dict[str, Any] = section["blocks"][0]
+    return block
