@@ -1,7 +1,16 @@
 """A short version of `make bench-findings`: hardly a false claim, and large changes are found."""
 
+import pytest
+
 from app.reports.tallies import Slice
-from benchmarks.false_findings import Change, false_claims, found, theory, theory_of_rules
+from benchmarks.false_findings import (
+    Change,
+    design_effect,
+    false_claims,
+    found,
+    theory,
+    theory_of_rules,
+)
 
 QUIET_WEEKS, CHANGED_WEEKS = 24, 6
 
@@ -28,3 +37,9 @@ def test_the_rules_together_find_less_than_one_test_and_more_of_a_larger_change(
     assert theory_of_rules(2000, 0.0) < 0.01
     assert 0.6 < theory_of_rules(2000, 0.03) < theory(2000, 0.03)
     assert theory_of_rules(2000, 0.05) > 0.97
+
+
+def test_turns_of_one_conversation_lower_the_power() -> None:
+    assert design_effect(1, 0.2) == 1
+    assert design_effect(4, 0.2) == pytest.approx(1.6)
+    assert theory_of_rules(2000, 0.03, effect=1.6) < theory_of_rules(2000, 0.03) - 0.05
