@@ -8,6 +8,7 @@ bf16 or fp32, attention included. Needs the ranges that `evaluators.heads.ranges
 
 import importlib
 import importlib.util
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -44,18 +45,23 @@ STEPS = 255
 PADDED_TO = 16
 """Of which length every batch's sequences are a multiple; a plan is kept for each shape."""
 UNSEEN = -1e4
-
+"""What is added to the attention to padding."""
 
 Node = Any
 """A value of an OpenVINO graph."""
 
+log = logging.getLogger(__name__)
+
 
 def has_int8() -> bool:
-    """Whether OpenVINO is installed and computes in whole numbers on this processor."""
+    """Whether OpenVINO is installed and computes in whole numbers on this machine."""
     if importlib.util.find_spec("openvino") is None:
         return False
-    able = openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "INT8" in able
+    try:
+        return "INT8" in openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    except (ImportError, RuntimeError) as error:
+        log.warning("OpenVINO does not work here (%s); the judges run without int8", error)
+        return False
 
 
 @cache
@@ -104,10 +110,14 @@ class Int8Bert:
         padded = torch.zeros((*real.shape, states.shape[1]))
         padded[real] = states
         unseen = torch.where(real, 0.0, UNSEEN)
-        request = getattr(self._requests, "one", None) or self._compiled.create_infer_request()
-        self._requests.one = request
-        found = request.infer([padded.numpy(), unseen.numpy()], share_inputs=True)
+        found = self._request().infer([padded.numpy(), unseen.numpy()], share_inputs=True)
         return np.asarray(found[0], dtype=np.float32)
+
+    def _request(self) -> Any:
+        """The request of this thread; one serves only one caller at a time."""
+        if not hasattr(self._requests, "own"):
+            self._requests.own = self._compiled.create_infer_request()
+        return self._requests.own
 
 
 def _is_real(groups: Sequence[Group]) -> Tensor:
@@ -119,20 +129,13 @@ def _is_real(groups: Sequence[Group]) -> Tensor:
 
 def compiled(model: Any) -> Any:
     """A graph made ready for as many threads as torch has."""
-    return (
-        openvino()
-        .Core()
-        .compile_model(
-            model,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": "bf16",
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-                "NUM_STREAMS": 1,
-                "ENABLE_CPU_PINNING": False,
-            },
-        )
-    )
+    options = {
+        "INFERENCE_PRECISION_HINT": "bf16",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,
+    }
+    return openvino().Core().compile_model(model, "CPU", options)
 
 
 class Rounded(NamedTuple):
@@ -176,7 +179,8 @@ def multiplied(states: Node, by: Rounded) -> Node:
     return operations().matmul(given, weight, False, True)
 
 
-def _product(states: Node, weight: Array) -> Node:
+def _exactly(states: Node, weight: Array) -> Node:
+    """The product of states with a weight that is not rounded."""
     return operations().matmul(states, _array(weight), False, True)
 
 
@@ -232,7 +236,7 @@ class Graph:
         return operations().transpose(reshaped, _numbers(0, 2, 1, 3))
 
     def _inner(self, states: Node, name: str) -> Node:
-        """The two wide maps of a layer, with the channels of widest effect in floating point."""
+        """The two maps around GELU, with the channels of widest effect in floating point."""
         op = operations()
         wide, narrow = (f"{name}.{one}.dense" for one in ("intermediate", "output"))
         weight, bias = self._weight(f"{wide}.weight"), self._weight(f"{wide}.bias")
@@ -240,12 +244,12 @@ class Graph:
         effect = np.linalg.norm(back, axis=0) * np.maximum(np.abs(low), np.abs(high))
         order = np.argsort(-effect, kind="stable")
         few, many = np.sort(order[:APART]), np.sort(order[APART:])
-        plain = op.gelu(op.add(_product(states, weight[few]), _array(bias[few])), "erf")
+        plain = op.gelu(op.add(_exactly(states, weight[few]), _array(bias[few])), "erf")
         entering = rounded(weight[many], *self._ends(wide))
         inner = op.gelu(op.add(multiplied(states, entering), _array(bias[many])), "erf")
         leaving = rounded(back[:, many], low[many], high[many], is_gelu=True)
         found = op.add(multiplied(inner, leaving), _array(self._weight(f"{narrow}.bias")))
-        return op.add(found, _product(plain, back[:, few]))
+        return op.add(found, _exactly(plain, back[:, few]))
 
     def _linear(self, states: Node, name: str) -> Node:
         made = rounded(self._weight(f"{name}.weight"), *self._ends(name))

@@ -20,6 +20,8 @@ from evaluators.weights import RANGES, listed_ranges
 
 Ranges = Mapping[str, Tensor]
 FILE = "ranges.safetensors"
+ENDS = (("low", torch.amin, torch.minimum), ("high", torch.amax, torch.maximum))
+"""What is kept of an input: the least of rows and of two, the greatest of rows and of two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,10 @@ class _Watched(Bert):
     def _linear(self, states: Tensor, name: str) -> Tensor:
         part = input_name(name)
         rows = states.flatten(0, -2)
-        self._widen(f"{part}.low", -rows.amin(0), -1)
-        self._widen(f"{part}.high", rows.amax(0), 1)
+        for end, of_rows, wider in ENDS:
+            found = of_rows(rows, 0)
+            self.seen[f"{part}.{end}"] = wider(self.seen.get(f"{part}.{end}", found), found)
         return Bert._linear(self, states, name)
-
-    def _widen(self, name: str, found: Tensor, sign: int) -> None:
-        before = self.seen.get(name)
-        self.seen[name] = (
-            found * sign if before is None else torch.maximum(before * sign, found) * sign
-        )
 
 
 def input_name(linear: str) -> str:

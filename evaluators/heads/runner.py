@@ -239,11 +239,12 @@ def faster_precision(width: int, *, int8: bool = False) -> Precision:
         works["int8"] = product(weight.numpy(), PROBE_ROWS)
     seconds = dict.fromkeys(works, math.inf)
     for _ in range(PROBE_ROUNDS if len(works) > 1 else 0):
-        # In turns, so that a moment in which the machine is busy slows all down.
+        # Time of the processor and in turns, so that other processes hardly change the choice: two
+        # workers that start at once must not judge in different precisions.
         for precision, work in works.items():
-            started = time.perf_counter()
+            started = time.process_time()
             work()
-            seconds[precision] = min(seconds[precision], time.perf_counter() - started)
+            seconds[precision] = min(seconds[precision], time.process_time() - started)
     return cast("Precision", min(seconds, key=seconds.__getitem__))
 
 
