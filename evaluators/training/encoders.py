@@ -296,7 +296,8 @@ def encoders_card(entries: dict[str, dict[str, Any]]) -> str:
         "* Near duplicates: training rows that share most runs of eight words with a development "
         "row of any criterion are left out (`evaluators.training.duplicates`; how many of which "
         "set stands in the list of rows). The text encoder that ships is older than this step: it "
-        "also read 350 such rows, 315 of them of hatemojibuild",
+        "also read 353 such rows, 315 of them of hatemojibuild, and the responses of 746 rows of "
+        "begin_v1 over contexts that are measured",
         "* In whole numbers: `ranges.safetensors`, made by `touchstone train ranges`, says between "
         "which values the inputs of every linear map lay on 3,000 training sequences of each "
         "encoder; with OpenVINO, the maps then run in int8. `python -m benchmarks.precision` "
