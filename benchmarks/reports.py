@@ -24,7 +24,7 @@ from app.database import open_database, reading
 from app.reports import build_report, live
 from app.reports.live import View
 from app.reports.tallies import EVERYTHING, Slice
-from app.reports.trends import trend_points
+from app.reports.trends import Asked, trend_points
 from app.store.rollups import newest_hour
 from app.tables import Interaction
 from benchmarks.machine import describe
@@ -74,14 +74,8 @@ def _reads(session: Session) -> dict[str, Callable[[], object]]:
     def trend(bucket: str, days: int, by: str = "") -> object:
         last = newest_hour(session, "default", "groundedness", application=None, by=by)
         assert last is not None
-        return trend_points(
-            session,
-            project="default",
-            criterion="groundedness",
-            bucket=bucket,
-            from_at=last - timedelta(days=days),
-            by=by,
-        )
+        asked = Asked("default", "groundedness", bucket, from_at=last - timedelta(days=days))
+        return trend_points(session, asked, by=by)
 
     part = Slice("language", "de")
     last = newest.date()

@@ -16,7 +16,7 @@ from app.reports.charts import ChartMark, Limits, Point, line_chart
 from app.reports.courses import Course, Share, follow
 from app.reports.marks import Mark, marks, sentence
 from app.reports.tallies import Source
-from app.reports.trends import BUCKETS, trend_origins, trend_points
+from app.reports.trends import BUCKETS, Asked, trend_origins, trend_points
 from app.requests import instant_of, refuse_nul, settings_of
 from app.store.interactions import applications
 from app.store.rollups import newest_hour
@@ -109,17 +109,17 @@ def _read_chart(session: Session, project: str, criterion: Criterion, view: View
         )
         reach = (MOST_POINTS[view.bucket] + 1) * STEPS[view.bucket]
         start = newest - reach if newest is not None else None
-    read: dict[str, Any] = {
-        "project": project,
-        "criterion": criterion.name,
-        "bucket": view.bucket,
-        "from_at": start,
-        "to_at": view.to_at,
-        "application": view.application,
-        "time_zone": view.time_zone,
-    }
-    points = trend_points(session, by=view.key, value=view.value, **read)
-    return _chart(criterion, points, trend_origins(session, **read), view.bucket)
+    asked = Asked(
+        project=project,
+        criterion=criterion.name,
+        bucket=view.bucket,
+        from_at=start,
+        to_at=view.to_at,
+        application=view.application,
+        time_zone=view.time_zone,
+    )
+    points = trend_points(session, asked, by=view.key, value=view.value)
+    return _chart(criterion, points, trend_origins(session, asked), view.bucket)
 
 
 def _chart(

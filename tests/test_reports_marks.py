@@ -86,16 +86,7 @@ def test_the_report_marks_both_and_names_the_release_without_calling_it_the_caus
     )
     with transaction(engine) as session:
         write_weeks(session, plans)
-    with reading(engine) as session:
-        report = build_report(
-            session,
-            project="default",
-            criteria=criteria,
-            week=WEEKS[5],
-            application=None,
-            now=now,
-            time_zone="UTC",
-        )
+    report = report_of(engine, criteria, WEEKS[5], now)
     block = chart(report)
     assert [(mark["place"], mark["kind"]) for mark in block["marks"]] == [
         (1, "evaluator"),
@@ -106,6 +97,48 @@ def test_the_report_marks_both_and_names_the_release_without_calling_it_the_caus
     assert "W45, release 1.1 came." in block["description"]
     assert "W45, release 1.1 came." in render_markdown(report)
     assert ">release 1.1</text>" in render_html(report)
+
+
+def test_a_change_that_lasts_names_the_release_of_its_first_week(
+    engine: Engine, criteria: Criteria, now: datetime
+) -> None:
+    weeks = [f"2026-W{number}" for number in range(38, 47)]
+    plans = {week: Plan(n=300) for week in weeks[:-2]}
+    for week in weeks[-2:]:
+        plans[week] = Plan(
+            n=300,
+            release="1.1",
+            rate=lambda name, _: 0.9 if name == "groundedness" else RATES[name],
+        )
+    with transaction(engine) as session:
+        write_weeks(session, plans)
+    report = report_of(engine, criteria, weeks[-1], now)
+    words = "since W45, the week of release 1.1"
+    assert words in report["verdict"]
+
+
+def test_a_report_of_the_schema_without_marks_is_still_shown(
+    engine: Engine, criteria: Criteria, now: datetime
+) -> None:
+    with transaction(engine) as session:
+        write_weeks(session, {week: Plan() for week in WEEKS[:3]})
+    report = report_of(engine, criteria, WEEKS[2], now)
+    del chart(report)["marks"]
+    assert "<svg" in render_html(report)
+    assert chart(report)["description"] in render_markdown(report)
+
+
+def report_of(engine: Engine, criteria: Criteria, week: str, now: datetime) -> dict[str, Any]:
+    with reading(engine) as session:
+        return build_report(
+            session,
+            project="default",
+            criteria=criteria,
+            week=week,
+            application=None,
+            now=now,
+            time_zone="UTC",
+        )
 
 
 def chart(report: dict[str, Any]) -> dict[str, Any]:

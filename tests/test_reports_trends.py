@@ -13,7 +13,7 @@ from app.database import reading, transaction
 from app.errors import UnknownField
 from app.reports import trend_points
 from app.reports.tallies import Source
-from app.reports.trends import trend_origins
+from app.reports.trends import Asked, trend_origins
 from app.statistics.intervals import wilson
 from app.store.rollups import KEY, VALUES, Sums, day_of
 from app.tables import DailyRollup, Rollup
@@ -50,13 +50,13 @@ def days_of(rows: Sequence[Rollup]) -> Iterator[DailyRollup]:
         yield DailyRollup(**dict(zip(KEY, key, strict=True)), **asdict(values))
 
 
-def points_of(engine: Engine, *rows: Rollup, bucket: str, **options: Any) -> list[dict[str, Any]]:
+def points_of(
+    engine: Engine, *rows: Rollup, bucket: str, by: str = "", **options: Any
+) -> list[dict[str, Any]]:
     with transaction(engine) as session:
         session.add_all([*rows, *days_of(rows)])
     with reading(engine) as session:
-        return trend_points(
-            session, project="default", criterion="groundedness", bucket=bucket, **options
-        )
+        return trend_points(session, Asked("default", "groundedness", bucket, **options), by=by)
 
 
 def test_hours_add_up_to_days_with_an_interval(engine: Engine) -> None:
@@ -134,9 +134,7 @@ def test_each_bucket_knows_what_judged_it_and_which_releases_were_seen(engine: E
         session.add_all([*rows, *days_of(rows)])
     for bucket, names in (("week", ("09", "16")), ("day", ("15", "22"))):
         with reading(engine) as session:
-            found = trend_origins(
-                session, project="default", criterion="groundedness", bucket=bucket
-            )
+            found = trend_origins(session, Asked("default", "groundedness", bucket))
         assert found == {
             f"2026-11-{names[0]}T00:00:00+00:00": (
                 frozenset({Source("words", "1", 0.5)}),

@@ -11,7 +11,7 @@ from app.api.shapes import CoverageShape, TrendShape
 from app.criteria import Criteria
 from app.database import reading
 from app.reports import build_report, report_schema
-from app.reports.trends import trend_points
+from app.reports.trends import Asked, trend_points
 from app.reports.weeks import week_bounds
 from app.requests import current_time, instant_of, refuse_nul, settings_of
 from app.store.evaluations import coverage
@@ -37,18 +37,17 @@ def get_trends(
     """How often answers failed over time, with 95 % intervals; empty buckets are left out."""
     criteria: Criteria = request.app.state.criteria
     zone = settings_of(request).time_zone
+    asked = Asked(
+        project=caller.project,
+        criterion=criteria.get(criterion).name,
+        bucket=bucket,
+        from_at=instant_of(from_, zone, name="from"),
+        to_at=instant_of(to, zone, name="to"),
+        application=application or None,
+        time_zone=zone,
+    )
     with reading(request.app.state.engine) as session:
-        points = trend_points(
-            session,
-            project=caller.project,
-            criterion=criteria.get(criterion).name,
-            bucket=bucket,
-            from_at=instant_of(from_, zone, name="from"),
-            to_at=instant_of(to, zone, name="to"),
-            application=application or None,
-            by=by,
-            time_zone=zone,
-        )
+        points = trend_points(session, asked, by=by)
     return JsonAnswer({"criterion": criterion, "bucket": bucket, "by": by, "points": points})
 
 

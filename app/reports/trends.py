@@ -3,6 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -23,18 +24,38 @@ LATE = timedelta(hours=23)
 """From the first hour of a day to its last."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which counts a trend adds up, and per which bucket of which time zone."""
+
+    project: str
+    criterion: str
+    bucket: str
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    application: str | None = None
+    time_zone: str = "UTC"
+
+    def counts(self, session: Session, *, by: str = "", value: str | None = None) -> list[Count]:
+        """The counts of a segment, and of one of its values where one is chosen."""
+        read = partial(
+            counts_between,
+            session,
+            project=self.project,
+            criterion=self.criterion,
+            application=self.application,
+            by=by,
+            value=value,
+        )
+        return _counts(read, self.bucket, zone_of(self.time_zone), self.from_at, self.to_at)
+
+    def start_of(self, row: Count) -> datetime:
+        """When the bucket of a count begins."""
+        return _start_of(row.bucket_at, self.bucket, zone_of(self.time_zone))
+
+
 def trend_points(
-    session: Session,
-    *,
-    project: str,
-    criterion: str,
-    bucket: str,
-    from_at: datetime | None = None,
-    to_at: datetime | None = None,
-    application: str | None = None,
-    by: str = "",
-    value: str | None = None,
-    time_zone: str = "UTC",
+    session: Session, asked: Asked, *, by: str = "", value: str | None = None
 ) -> list[dict[str, Any]]:
     """One point per bucket and value of the segment `by`, oldest first; empty buckets are left out.
     `value` chooses one of the values.
@@ -42,64 +63,33 @@ def trend_points(
     `rate`, `low`, `high` and `mean` are None where nothing was scored. Raises UnknownField on an
     unknown bucket. The counts are hourly in UTC, so a zone off by half an hour is rounded down.
     """
-    if bucket not in BUCKETS:
-        raise UnknownField(f"there is no bucket {bucket!r}; choose {', '.join(BUCKETS)}")
-    zone = zone_of(time_zone)
-    read = partial(
-        counts_between,
-        session,
-        project=project,
-        criterion=criterion,
-        application=application,
-        by=by,
-        value=value,
-    )
-    rows = _counts(read, bucket, zone, from_at, to_at)
+    if asked.bucket not in BUCKETS:
+        raise UnknownField(f"there is no bucket {asked.bucket!r}; choose {', '.join(BUCKETS)}")
     sums: dict[tuple[datetime, str], list[Count]] = {}
-    for row in counted_once(rows):
-        key = (_start_of(row.bucket_at, bucket, zone), row.segment_value)
-        sums.setdefault(key, []).append(row)
+    for row in counted_once(asked.counts(session, by=by, value=value)):
+        sums.setdefault((asked.start_of(row), row.segment_value), []).append(row)
     return [_point(at, segment, sums[at, segment]) for at, segment in sorted(sums)]
 
 
 def trend_origins(
-    session: Session,
-    *,
-    project: str,
-    criterion: str,
-    bucket: str,
-    from_at: datetime | None = None,
-    to_at: datetime | None = None,
-    application: str | None = None,
-    time_zone: str = "UTC",
+    session: Session, asked: Asked
 ) -> dict[str, tuple[frozenset[Source], frozenset[str]]]:
     """Per bucket that has counts what judged and the releases that were seen, whatever their
-    segment; the keys are those of `trend_points`.
-
-    Raises UnknownField on an unknown zone.
+    segment; the keys are the buckets of `trend_points`.
     """
-    zone = zone_of(time_zone)
-    read = partial(
-        counts_between, session, project=project, criterion=criterion, application=application
-    )
-    ends = (bucket, zone, from_at, to_at)
-    whole = counted_once(_counts(partial(read, by=""), *ends))
-    counted = {(_key(row, bucket, zone), row.application, row.source) for row in whole}
-    sources: dict[str, set[Source]] = defaultdict(set)
-    releases: dict[str, set[str]] = defaultdict(set)
-    for row in _counts(partial(read, by=JUDGE), *ends):
-        key = _key(row, bucket, zone)
-        if row.n and (key, row.application, row.source) in counted:
-            sources[key].add(_source(row))
-    for row in _counts(partial(read, by=RELEASE), *ends):
+    whole = counted_once(asked.counts(session))
+    counted = {(asked.start_of(row), row.application, row.source) for row in whole}
+    sources: dict[datetime, set[Source]] = defaultdict(set)
+    releases: dict[datetime, set[str]] = defaultdict(set)
+    for row in asked.counts(session, by=JUDGE):
+        at = asked.start_of(row)
+        if row.n and (at, row.application, row.source) in counted:
+            sources[at].add(_source(row))
+    for row in asked.counts(session, by=RELEASE):
         if _judged(row):
-            releases[_key(row, bucket, zone)].add(row.segment_value)
-    keys = {_key(row, bucket, zone) for row in whole}
-    return {key: (frozenset(sources[key]), frozenset(releases[key])) for key in keys}
-
-
-def _key(row: Count, bucket: str, zone: ZoneInfo) -> str:
-    return _start_of(row.bucket_at, bucket, zone).isoformat()
+            releases[asked.start_of(row)].add(row.segment_value)
+    starts = {at for at, *_ in counted}
+    return {at.isoformat(): (frozenset(sources[at]), frozenset(releases[at])) for at in starts}
 
 
 def _source(row: Count) -> Source:
