@@ -168,6 +168,7 @@ def _card(
 ) -> str:
     parameters = sum(tensor.size for tensor in trained.tensors.values())
     is_answer = trained.name == "answer_relevance"
+    kept = "" if direction.threshold is None else " --keep-threshold"
     lines = [
         f"# Model card: {trained.name}",
         "",
@@ -181,9 +182,9 @@ def _card(
         "last step was fitted to, held apart by a hash of their contexts, prompt or text)",
         f"* Threshold: {entry['threshold']}; the rule ({_rule(trained)}) gives {chosen}",
         "* Licence of the weights: Apache-2.0; the texts they were learned from keep theirs, below",
-        f"* Made by: `touchstone train {trained.name} --data DIR`. The same data, the same torch "
-        "and the same kind of processor give the same digest; another processor may round "
-        "differently and give another one.",
+        f"* Made by: `touchstone train {trained.name} --data DIR{kept}`. The same data, the same "
+        "torch and OpenVINO and the same kind of processor give the same digest; another processor "
+        "may round differently and give another one.",
         "",
         "## The last step learned from",
         "",
