@@ -43,7 +43,9 @@ coarse (Dettmers et al. 2022, LLM.int8()).
 LEAST_RANGE = 1e-3
 STEPS = 255
 PADDED_TO = 16
-"""Of which length every batch's sequences are a multiple; a plan is kept for each shape."""
+"""Of which number of tokens the length of a batch is a multiple: few shapes need few plans."""
+PLANS = 64
+"""For how many shapes OpenVINO keeps its plan of a map; each takes memory."""
 UNSEEN = -1e4
 """What is added to the attention to padding."""
 
@@ -107,10 +109,10 @@ class Int8Bert:
         """Last states, shape (sequences, padded length or 1, width)."""
         real = _is_real(groups)
         states = self._embeddings(ids, types, groups)
-        padded = torch.zeros((*real.shape, states.shape[1]))
-        padded[real] = states
+        filled = torch.zeros((*real.shape, states.shape[1]))
+        filled[real] = states
         unseen = torch.where(real, 0.0, UNSEEN)
-        found = self._request().infer([padded.numpy(), unseen.numpy()], share_inputs=True)
+        found = self._request().infer([filled.numpy(), unseen.numpy()], share_inputs=True)
         return np.asarray(found[0], dtype=np.float32)
 
     def _request(self) -> Any:
@@ -123,8 +125,12 @@ class Int8Bert:
 def _is_real(groups: Sequence[Group]) -> Tensor:
     """Where tokens stand in the padded batch, shape (sequences, padded length)."""
     lengths = torch.tensor([one.length for one in groups for _ in range(one.size)])
-    longest = -(-int(lengths.max()) // PADDED_TO) * PADDED_TO
-    return torch.arange(longest)[None, :] < lengths[:, None]
+    return torch.arange(padded(int(lengths.max())))[None, :] < lengths[:, None]
+
+
+def padded(length: int) -> int:
+    """The length of the batches that sequences of this length are put into."""
+    return -(-length // PADDED_TO) * PADDED_TO
 
 
 def compiled(model: Any) -> Any:
@@ -134,6 +140,7 @@ def compiled(model: Any) -> Any:
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "NUM_STREAMS": 1,
         "ENABLE_CPU_PINNING": False,
+        "CPU_RUNTIME_CACHE_CAPACITY": PLANS,
     }
     return openvino().Core().compile_model(model, "CPU", options)
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from evaluators.engine import Device, Tokens, Wanted, choose_device, token_batches
 from evaluators.heads.bert import Bert
-from evaluators.heads.int8 import Int8Bert, has_int8, product
+from evaluators.heads.int8 import Int8Bert, has_int8, padded, product
 from evaluators.heads.packed import DTYPES, Group, PackedBert, Precision, has_bf16, laid_out
 from evaluators.heads.ranges import Ranges
 
@@ -114,6 +114,8 @@ class Runner:
         self._check(unique)
         found = _Found(len(unique), self.width, first=first, mean=mean, tokens=tokens)
         lengths = [len(one.ids) for one in unique]
+        if self.precision == "int8":
+            lengths = [padded(length) for length in lengths]
         waiting = list(token_batches(lengths, self._tokens_at_once))[::-1]
         while waiting:
             batch = waiting.pop()
