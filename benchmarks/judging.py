@@ -48,8 +48,8 @@ def judging_section(*, quick: bool) -> Section:
     section.notes = [
         f"{figures['rounds']} rounds of {count} interactions, each different: three contexts of "
         "150 words, answers of 60 to 200 words, so that no text is encoded for two interactions.",
-        "Wanted are at least 8 interactions a second, at best 25: the tokens that the encoders read "
-        "of an interaction, times the figures of the encoder above, bound it.",
+        "Wanted are at least 8 interactions a second, at best 25: the tokens that the encoders "
+        "read of an interaction, times the figures of the encoder above, bound it.",
     ]
     return section
 
@@ -69,8 +69,8 @@ def latency_section(*, quick: bool) -> Section:
     section.notes = [
         "Each item is different. The first request is sent as soon as the server is ready and "
         "includes whatever the judges still need to start.",
-        "Wanted are at most 150 ms at p95 on an idle server, at best 60. Nine tenths of a single "
-        "item are products of matrices.",
+        "Wanted are at most 150 ms at p95 on an idle server, at best 60. In bf16 nine tenths of "
+        "a single item were products of matrices.",
     ]
     return section
 
