@@ -1,8 +1,10 @@
 """Agreement and calibration, against published examples and scikit-learn."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, cohen_kappa_score
 
 from app.statistics.agreement import agreement, cohen_kappa, gwet_ac1, krippendorff_alpha
@@ -62,6 +64,20 @@ def test_alpha_needs_two_labels_on_an_item_and_two_different_ones() -> None:
 def test_bins_hold_every_score_once_and_the_last_one_holds_1() -> None:
     bins = reliability_bins([0.0, 0.05, 0.95, 1.0], [False, False, True, True])
     assert [(each.low, each.n, each.share) for each in bins] == [(0.0, 2, 0.0), (0.9, 2, 1.0)]
+
+
+def test_bins_and_calibration_error_equal_scikit_learns_curve() -> None:
+    rng = np.random.default_rng(6)
+    scores = rng.beta(0.7, 2, size=400)
+    holds = rng.random(400) < scores**1.5
+    bins = reliability_bins(scores.tolist(), holds.tolist())
+    shares, means = calibration_curve(holds, scores, n_bins=10)
+    assert [one.share for one in bins] == pytest.approx(shares.tolist())
+    assert [one.mean_score for one in bins] == pytest.approx(means.tolist())
+    weights = np.array([one.n for one in bins]) / 400
+    error = float(weights @ abs(shares - means))
+    found = expected_calibration_error(scores.tolist(), holds.tolist())
+    assert found == pytest.approx(error)
 
 
 def test_calibration_error_of_a_worked_example() -> None:

@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from app.statistics.corrected_rate import Labelled, prediction_powered_rate, rogan_gladen
@@ -30,6 +31,21 @@ def test_with_every_member_labelled_the_rate_is_the_plain_share_with_wilsons_int
     assert found is not None
     assert found.rate == pytest.approx(0.2)
     assert found.interval == pytest.approx(wilson(20, 100), abs=0.01)
+
+
+def test_the_rate_is_the_ppi_mean_with_its_best_power() -> None:
+    """Angelopoulos, Duchi and Zrnic 2023: the labels' mean plus power times the evaluator's mean
+    over the week less that over the labels; the best power is the slope of labels on verdicts."""
+    rng = np.random.default_rng(12)
+    flagged = rng.random(300) < 0.2
+    fails = rng.random(300) < np.where(flagged, 0.6, 0.05)
+    found = prediction_powered_rate(
+        900, 6000, [Labelled(bool(a), bool(b), 0.05) for a, b in zip(flagged, fails, strict=True)]
+    )
+    power = np.cov(fails, flagged)[0, 1] / flagged.var(ddof=1)
+    assert found is not None
+    assert found.power == pytest.approx(power)
+    assert found.rate == pytest.approx(fails.mean() + power * (900 / 6000 - flagged.mean()))
 
 
 def test_a_useless_evaluator_leaves_the_labels_alone() -> None:
@@ -102,6 +118,31 @@ def test_rogan_and_gladens_estimate_undoes_known_errors() -> None:
     rate, interval = found
     assert rate == pytest.approx(0.1)
     assert interval.holds(0.1)
+
+
+@pytest.mark.parametrize(
+    ("positive", "tested", "sensitivity", "specificity", "rate", "high"),
+    [(23, 150, 0.96, 0.89, 0.051, 0.13), (6, 151, 0.964, 0.927, 0.0, 0.013)],
+)
+def test_rogan_and_gladens_estimate_of_published_examples(
+    positive: int, tested: int, sensitivity: float, specificity: float, rate: float, high: float
+) -> None:
+    """Brucellosis, and Helicobacter in small children (Moujaber et al. 2008), as in the manual of
+    `epi.prev` of the R package epiR. There the two properties of the test are known; so many
+    animals stand for that here. Its exact intervals are a little wider than this one."""
+    known = 10**7
+    found = rogan_gladen(
+        positive,
+        tested,
+        caught=round(sensitivity * known),
+        failing=known,
+        cleared=round(specificity * known),
+        passing=known,
+    )
+    assert found is not None
+    assert found[0] == pytest.approx(rate, abs=5e-4)
+    assert found[1].low == 0
+    assert found[1].high == pytest.approx(high, abs=0.02)
 
 
 def test_an_evaluator_no_better_than_chance_cannot_be_corrected() -> None:

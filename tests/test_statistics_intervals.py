@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, fisher_exact, hypergeom
+from scipy.stats.contingency import relative_risk
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from app.statistics.comparison import (
@@ -13,7 +14,7 @@ from app.statistics.comparison import (
     mid_p,
     mid_p_above,
 )
-from app.statistics.intervals import Interval, newcombe, normal_quantile, wilson
+from app.statistics.intervals import Interval, newcombe, normal_quantile, ratio_interval, wilson
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,41 @@ def test_newcombe_equals_statsmodels(n: int, other_n: int, data: st.DataObject) 
 
 def test_newcombe_against_nothing_says_that_nothing_is_known() -> None:
     assert newcombe(3, 10, 0, 0) == Interval(-1.0, 1.0)
+
+
+@given(st.integers(1, 90), st.integers(1, 90), st.data())
+def test_a_ratio_may_be_1_where_the_difference_may_be_0_and_only_there(
+    n: int, other_n: int, data: st.DataObject
+) -> None:
+    failing, other = data.draw(st.integers(0, n)), data.draw(st.integers(1, other_n))
+    found = ratio_interval(failing, n, other, other_n)
+    assert found is not None
+    assert 0 <= found.low <= failing * other_n / (other * n) * (1 + 1e-9)
+    assert found.high >= failing * other_n / (other * n) * (1 - 1e-9)
+    gap = newcombe(failing, n, other, other_n)
+    if min(map(abs, gap)) > 1e-9:
+        assert found.holds(1.0) == gap.holds(0.0)
+
+
+@pytest.mark.parametrize("counts", [(60, 300, 40, 310), (9, 120, 30, 200), (400, 1000, 350, 900)])
+def test_the_interval_of_a_ratio_is_near_scipys_and_the_score_interval(
+    counts: tuple[int, int, int, int],
+) -> None:
+    found = ratio_interval(*counts)
+    score = confint_proportions_2indep(*counts, compare="ratio", method="score")
+    log = relative_risk(*counts).confidence_interval()
+    assert found == pytest.approx(score, rel=0.02)
+    assert found == pytest.approx(log, rel=0.06)
+
+
+def test_a_ratio_at_the_edges_keeps_its_doubt() -> None:
+    """Where all fail the ratio's ends are those of Wilson's intervals; without failures of the
+    second there is no ratio."""
+    assert ratio_interval(50, 50, 60, 60) == pytest.approx(
+        (wilson(50, 50).low, 1 / wilson(60, 60).low)
+    )
+    assert ratio_interval(5, 50, 0, 60) is None
+    assert ratio_interval(0, 0, 5, 60) is None
 
 
 def test_the_quantile_of_95_percent_is_1_96() -> None:

@@ -6,13 +6,14 @@ import warnings
 import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import bootstrap, chi2, ks_2samp
+from scipy.stats import bootstrap, chi2, entropy, ks_2samp
 from sklearn.metrics import cohen_kappa_score, precision_score, recall_score
 
 from app.statistics.agreement import gwet_ac1, positive_agreement
 from app.statistics.bootstrap import cluster_bootstrap, clusters_of
 from app.statistics.corrected_rate import Labelled, prediction_powered_rate
 from app.statistics.distances import (
+    SMOOTHING,
     aligned,
     expected_stability,
     jensen_shannon,
@@ -100,6 +101,13 @@ def test_the_stability_index_of_a_worked_example() -> None:
     """(0.5 - 0.4) ln(0.5/0.4) + (0.5 - 0.6) ln(0.5/0.6), up to the smoothing of half a count."""
     expected = 0.1 * np.log(0.5 / 0.4) - 0.1 * np.log(0.5 / 0.6)
     assert population_stability([5000, 5000], [4000, 6000]) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_stability_index_is_the_sum_of_scipys_divergences_in_both_directions() -> None:
+    one, other = np.array([700, 150, 100, 50]), np.array([500, 250, 150, 100])
+    smoothed = [counts + SMOOTHING for counts in (one, other)]
+    expected = entropy(*smoothed) + entropy(*reversed(smoothed))
+    assert population_stability(one.tolist(), other.tolist()) == pytest.approx(expected)
 
 
 def test_without_drift_the_index_is_what_chance_gives_on_average() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import norm
 from sqlalchemy import Engine
 
 from app.criteria import Criteria
@@ -14,7 +15,7 @@ from app.database import reading, transaction
 from app.reports import build_report, render_html, render_markdown
 from app.studies import study_week
 from app.studies.clusters import distinguishing_terms, find_clusters, match_clusters
-from app.studies.drift import tell_apart
+from app.studies.drift import COMPONENTS, tell_apart
 from app.studies.swapping import GROUPS, TEMPLATES, swap_groups
 from tests.builders import FAKE_EVALUATORS, WordJudge
 from tests.report_world import Plan, write_weeks
@@ -91,8 +92,27 @@ def test_shifted_vectors_are_told_apart_and_alike_ones_are_not() -> None:
     shifted = tell_apart((one + 0.6).astype(np.float32), other.astype(np.float32))
     assert shifted is not None
     assert shifted.auroc > 0.9
-    assert shifted.p_value < 0.001
+    assert shifted.p_value == pytest.approx(0.001)
     assert tell_apart(one[:10].astype(np.float32), other.astype(np.float32)) is None
+
+
+@pytest.mark.parametrize("shift", [0.1, 0.2, 0.4])
+def test_the_separation_of_two_normal_samples_is_what_theory_says(shift: float) -> None:
+    """Of two normal samples the best rule ranks a pair right with chance phi(d / sqrt(2)), where d
+    is Mahalanobis' distance of their means; a rule learnt from the samples stays a little below."""
+    rng = np.random.default_rng(4)
+    one, other = rng.normal(size=(2, 900, COMPONENTS)).astype(np.float32)
+    found = tell_apart(one + np.float32(shift), other)
+    assert found is not None
+    best = norm.cdf(shift * np.sqrt(COMPONENTS) / np.sqrt(2))
+    assert best - 0.04 < found.auroc < best + 0.02
+
+
+def test_samples_of_one_kind_are_told_apart_no_oftener_than_chance_allows() -> None:
+    rng = np.random.default_rng(9)
+    runs = [tell_apart(*rng.normal(size=(2, 50, WIDTH)).astype(np.float32)) for _ in range(40)]
+    called = sum(one is not None and one.p_value <= 0.05 for one in runs)
+    assert called <= 5
 
 
 def test_an_evaluator_that_minds_a_group_is_caught_and_a_blind_one_is_not() -> None:

@@ -1,6 +1,6 @@
 """What numbers say: pure functions on counts and labels, with the standard library only.
 
-intervals       how sure a share or a difference is (Wilson, Newcombe)
+intervals       how sure a share, a difference or a ratio is (Wilson, Newcombe)
 comparison      whether two shares differ (Fisher's exact test with the mid-P value)
 correction      which of many comparisons hold (Benjamini-Hochberg, Holm, Gilbert)
 control_charts  whether a week is outside its usual variation (p', XmR, NHS rules)

@@ -78,3 +78,27 @@ def newcombe(
     below = sqrt((share - own.low) ** 2 + (others.high - other) ** 2)
     above = sqrt((own.high - share) ** 2 + (other - others.low) ** 2)
     return Interval(share - other - below, share - other + above)
+
+
+def ratio_interval(
+    failing: int, n: int, other_failing: int, other_n: int, confidence: float = 0.95
+) -> Interval | None:
+    """The interval of the first share over the second; None where the second has no failure.
+
+    The hybrid score interval of Fagerland and Newcombe, Statistics in Medicine 32:2823, 2013: it
+    recovers the variances from Wilson's intervals (Donner and Zou, Statistical Methods in Medical
+    Research 21:347, 2012). It holds 1 where `newcombe` of the same counts holds 0, and only there,
+    so that a ratio and a difference never contradict each other.
+    """
+    if n <= 0 or other_n <= 0 or other_failing <= 0:
+        return None
+    share, other = failing / n, other_failing / other_n
+    own, others = wilson(failing, n, confidence), wilson(other_failing, other_n, confidence)
+    product = share * other
+    lowest = own.low * (2 * share - own.low)
+    narrow = others.low * (2 * other - others.low)
+    wide = others.high * (2 * other - others.high)
+    # What is zero on paper may come out a little below it.
+    below = product + sqrt(max(0.0, product**2 - lowest * wide))
+    above = product + sqrt(max(0.0, product**2 - own.high * (2 * share - own.high) * narrow))
+    return Interval(lowest / below if below else 0.0, above / narrow)

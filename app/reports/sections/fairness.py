@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import exp, log, sqrt
 from typing import Any
 
 from app.criteria import Criterion
@@ -17,7 +16,7 @@ from app.reports.tallies import Slice
 from app.statistics.comparison import Comparison, compare_shares
 from app.statistics.corrected_rate import CorrectedRate, corrected_gap, prediction_powered_rate
 from app.statistics.correction import holm
-from app.statistics.intervals import Interval, normal_quantile
+from app.statistics.intervals import Interval, ratio_interval
 
 GROUP_KEYS = ("language", "user_group", "region", "gender", "age_group")
 """The segments that name people; the others name parts of the application."""
@@ -126,16 +125,11 @@ def find_groups(material: Material) -> list[Group]:
 
 
 def ratio_of(share: Share, reference: Share) -> tuple[float, Interval] | None:
-    """The ratio of two rates with the interval of Katz et al., Biometrics 34:469, 1978.
-
-    None where one of them has no failure.
-    """
-    if not share.failing or not reference.failing:
+    """The ratio of two rates with its interval; None where the reference has no failure."""
+    interval = ratio_interval(share.failing, share.n, reference.failing, reference.n)
+    if interval is None:
         return None
-    ratio = (share.failing / share.n) / (reference.failing / reference.n)
-    spread = sqrt(1 / share.failing - 1 / share.n + 1 / reference.failing - 1 / reference.n)
-    reach = normal_quantile(0.95) * spread
-    return ratio, Interval(exp(log(ratio) - reach), exp(log(ratio) + reach))
+    return (share.failing / share.n) / (reference.failing / reference.n), interval
 
 
 def _is_large(material: Material, group: Group) -> bool:
