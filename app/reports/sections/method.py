@@ -57,7 +57,10 @@ def data_digest(material: Material) -> str:
 def _facts(material: Material) -> list[tuple[str, str]]:
     level = round(100 * FALSE_DISCOVERY_RATE, 1)
     return [
-        ("Intervals", "95 %: Wilson for shares, Newcombe for differences."),
+        (
+            "Intervals",
+            "95 %: Wilson for shares, Newcombe for differences, Fagerland and Newcombe for ratios.",
+        ),
         (
             "Usual variation",
             "p′ charts (Laney) of up to 12 earlier weeks judged by the same evaluator, version "
