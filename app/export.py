@@ -29,7 +29,10 @@ ABOUT_THE_WORDS = (
     *("trace_id", "span_id", "application", "model", "conversation_id", "started_at"),
     *("segments", "prompt", "response", "contexts"),
 )
-ABOUT_THE_VERDICT = ("evaluator", "evaluator_version", "score", "verdict", "passed", "threshold")
+ABOUT_THE_VERDICT = (
+    *("evaluator", "evaluator_version", "score", "verdict", "passed", "threshold"),
+    *("precision", "backend"),
+)
 LEFT_OUT = frozenset({"project", "idempotency_key", "replaces_id"})
 LABEL_COLUMNS = (
     *(name for name in Annotation.model_fields if name not in LEFT_OUT),
@@ -133,6 +136,8 @@ def _label_row(label: Annotation, row: Interaction, verdict: Evaluation | None) 
             "verdict": verdict.label,
             "passed": verdict.passed,
             "threshold": verdict.threshold,
+            "precision": verdict.precision,
+            "backend": verdict.backend,
         }
         if verdict is not None
         else {}

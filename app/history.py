@@ -72,7 +72,8 @@ def history_of(session: Session, project: str, interaction_id: str, criteria: Cr
 
 
 def _judged(row: Evaluation) -> Event:
-    names = ("status", "score", "passed", "threshold", "weights_digest", "calibration")
+    decided = ("status", "score", "passed", "threshold")
+    names = (*decided, "weights_digest", "calibration", "precision", "backend")
     details = {name: getattr(row, name) for name in names} | {"words": row.input_hash[:12]}
     who = f"{row.evaluator}@{row.version}"
     assert row.finished_at is not None

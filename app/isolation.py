@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 from app.child import Child
-from app.judge import Fault, NotAsked, NotJudged, NoVerdict, ask, make_ready
-from evaluators.protocol import Abstention, Evaluator, EvaluatorSpec, Sample, Verdict
+from app.judge import Fault, NotAsked, NotJudged, NoVerdict, ask, computation_of, make_ready
+from evaluators.protocol import Abstention, Computation, Evaluator, EvaluatorSpec, Sample, Verdict
 
 Load: TypeAlias = Callable[[], Sequence[Evaluator]]
 """Makes the evaluators; a module-level function, or a partial of one, that a child can import."""
@@ -41,6 +41,8 @@ class JudgeHost:
         self._start_again_at = 0.0
         self.faults: Mapping[str, Fault] = {}
         """For each evaluator that cannot be loaded, by its name, why."""
+        self.computations: dict[str, Computation | None] = {}
+        """How each evaluator computed its last answer, by its name."""
 
     def start(self) -> None:
         """Start the process, which loads what it can; OSError or EOFError when it does not."""
@@ -60,7 +62,8 @@ class JudgeHost:
         assert self._child is not None
         try:
             self._child.pipe.send((name, list(samples)))
-            answer: list[Any] | Fault = self._child.receive(self._answer_seconds)
+            answer: list[Any] | Fault
+            answer, self.computations[name] = self._child.receive(self._answer_seconds)
         except TimeoutError:
             self.end()
             return Fault("TimeLimit", f"it did not answer within {self._answer_seconds:g} s.")
@@ -113,6 +116,11 @@ class Isolated:
         raise NotJudged(answer)
 
     @property
+    def computation(self) -> Computation | None:
+        """How its last answer was computed, if it tells."""
+        return self._host.computations.get(self.spec.name)
+
+    @property
     def trouble(self) -> str | None:
         """Why it takes no work now, in a sentence, or None."""
         if self._clock() < self._rests_until:
@@ -148,7 +156,8 @@ def serve_evaluators(pipe: Connection, load: Load, answer_seconds: float) -> Non
         faulthandler.dump_traceback_later(answer_seconds + GRACE_SECONDS, exit=True)
         answer = ask(evaluators[name], samples)
         faulthandler.cancel_dump_traceback_later()
-        pipe.send(answer if isinstance(answer, Fault) else [_sendable(one) for one in answer])
+        sendable = answer if isinstance(answer, Fault) else [_sendable(one) for one in answer]
+        pipe.send((sendable, computation_of(evaluators[name])))
 
 
 def _sendable(answer: Any) -> Any:

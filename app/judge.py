@@ -7,12 +7,13 @@ by one, so that a poisonous sample costs only itself.
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from app.criteria import Criterion
 from evaluators.protocol import (
     Abstention,
+    Computation,
     Evaluator,
     EvaluatorSpec,
     Sample,
@@ -71,6 +72,16 @@ class Outcome:
     evidence: list[dict[str, Any]] = field(default_factory=list)
     error_type: str | None = None
     seconds: float | None = None
+    computation: Computation | None = None
+    """How the evaluator computed, if it tells."""
+
+    @property
+    def precision(self) -> str | None:
+        return None if self.computation is None else self.computation.precision
+
+    @property
+    def backend(self) -> str | None:
+        return None if self.computation is None else self.computation.backend
 
 
 def abstention_for(spec: EvaluatorSpec, sample: Sample) -> Outcome | None:
@@ -113,6 +124,8 @@ def evaluation_json(spec: EvaluatorSpec, outcome: Outcome) -> dict[str, Any]:
         "error_type": outcome.error_type,
         "weights_digest": spec.weights_digest,
         "calibration": spec.calibration,
+        "precision": outcome.precision,
+        "backend": outcome.backend,
     }
 
 
@@ -129,6 +142,15 @@ def ask(evaluator: Evaluator, samples: Sequence[Sample]) -> list[Any] | Fault:
     if len(verdicts) != len(samples):
         return Fault("VerdictError", f"got {len(verdicts)} verdicts for {len(samples)} samples")
     return verdicts
+
+
+def computation_of(evaluator: Evaluator) -> Computation | None:
+    """How the evaluator computed its last verdicts, if it tells."""
+    try:
+        found = getattr(evaluator, "computation", None)
+    except Exception:  # noqa: BLE001 (a plugin may raise anything)
+        return None
+    return found if isinstance(found, Computation) else None
 
 
 def make_ready(evaluator: Evaluator) -> Fault | None:
@@ -155,7 +177,9 @@ def _judge_chunk(
         return [_failure(verdicts, time.perf_counter() - started)]
     seconds = (time.perf_counter() - started) / len(samples)
     pairs = zip(samples, verdicts, strict=True)
-    return [_outcome(criterion, sample, verdict, seconds) for sample, verdict in pairs]
+    outcomes = [_outcome(criterion, sample, verdict, seconds) for sample, verdict in pairs]
+    computation = computation_of(evaluator)
+    return [replace(outcome, computation=computation) for outcome in outcomes]
 
 
 def _outcome(criterion: Criterion, sample: Sample, verdict: object, seconds: float) -> Outcome:

@@ -17,7 +17,7 @@ from app.requests import Held
 from app.settings import Settings
 from app.writing import Writer
 from evaluators import UnknownEvaluator, load_evaluators
-from evaluators.engine import WeightsError
+from evaluators.engine import PrecisionError, WeightsError
 from evaluators.protocol import Evaluator
 from feedback_ui import routes
 
@@ -63,17 +63,21 @@ def find_evaluators(settings: Settings) -> list[Evaluator]:
     """The evaluators that these settings ask for, not yet loaded."""
     added, folder = settings.added_evaluators, settings.models_dir
     try:
-        return load_evaluators(added, models_dir=folder, device=settings.device)
+        return load_evaluators(
+            added, models_dir=folder, device=settings.device, precision=settings.precision
+        )
     except UnknownEvaluator as error:
         raise SetupError(f"TOUCHSTONE_EVALUATORS is wrong: {error}") from None
+    except PrecisionError as error:
+        raise SetupError(f"TOUCHSTONE_PRECISION is wrong: {error}") from None
 
 
 def load_all(evaluators: Sequence[Evaluator]) -> None:
-    """Make all evaluators ready; SetupError names the one whose weights are absent or wrong."""
+    """Make all evaluators ready; SetupError names the one that cannot be, and says why."""
     for evaluator in evaluators:
         try:
             evaluator.load()
-        except WeightsError as error:
+        except (WeightsError, PrecisionError) as error:
             raise SetupError(f"evaluator {evaluator.spec.name!r}: {error}") from None
 
 

@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where the judges run: `auto`, `cpu` or `cuda`."
     )
+    precision: Literal["auto", "int8", "bf16", "fp32"] = Field(
+        "auto",
+        description="What the bundled judges compute in: `int8`, `bf16`, `fp32`, or the fastest.",
+    )
     evaluators: str = Field(
         "",
         description="Names of hub evaluators to add to the bundled ones, separated by commas.",

@@ -227,6 +227,10 @@ class Evaluation(Table, table=True):
     """Fences the verdict: only the holder of the current token may record."""
     weights_digest: str | None = Field(default=None, sa_type=Text)
     calibration: str | None = None
+    precision: str | None = None
+    """What the evaluator computed in, such as `int8`; null where it did not tell."""
+    backend: str | None = None
+    """The library that computed, its version, and the kind of device."""
     seconds: float | None = None
     started_at: datetime = at_column()
     """When its interaction started, so that lists of verdicts need no look at the interactions."""

@@ -55,14 +55,10 @@ def precision_section(
 
 def judges(precision: Precision) -> list[Evaluator]:
     """The bundled judges, loaded, with every encoder in that precision."""
-    measured = runner.faster_precision
-    runner.faster_precision = lambda _width, *, int8=False: precision  # type: ignore[assignment]
-    try:
-        found = [one for one in find_evaluators(read_settings()) if one.spec.weights]
-        load_all(found)
-    finally:
-        runner.faster_precision = measured
-    return found
+    found = find_evaluators(read_settings(precision=precision))
+    weighted = [one for one in found if one.spec.weights]
+    load_all(weighted)
+    return weighted
 
 
 def _lines(criterion: str, data: Path | None, limit: int) -> list[tuple[str, list[Row]]]:

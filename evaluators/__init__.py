@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from evaluators.bias import Bias
-from evaluators.engine import Device
+from evaluators.engine import Device, Wanted, check_wanted
 from evaluators.groundedness import Groundedness
 from evaluators.hub import HUB_EVALUATORS
 from evaluators.protocol import Evaluator
@@ -38,13 +38,16 @@ def load_evaluators(
     *,
     models_dir: Path = Path("models_cache"),
     device: Device = "auto",
+    precision: Wanted = "auto",
     plugins: Iterable[EntryPoint] | None = None,
 ) -> list[Evaluator]:
     """The bundled evaluators, the hub evaluators named in `added`, then the plugins.
 
-    They share two encoders. A plugin that cannot be made is logged and left out.
+    They share two encoders, which run in that precision. A plugin that cannot be made is logged and
+    left out. Raises PrecisionError for a precision that cannot be had.
     """
-    encoders = Encoders(device)
+    check_wanted(precision, device)
+    encoders = Encoders(device, precision=precision)
     found: list[Evaluator] = [make(encoders) for make in BUILT_IN]
     found += [_hub_evaluator(name, models_dir, device) for name in added]
     found += _plugins(entry_points(group=GROUP) if plugins is None else plugins)

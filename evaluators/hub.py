@@ -11,6 +11,7 @@ from typing import Any
 from evaluators.engine import Device
 from evaluators.protocol import (
     Abstention,
+    Computation,
     Evaluator,
     EvaluatorSpec,
     Evidence,
@@ -95,6 +96,11 @@ class _HubEvaluator:
             batch_size=8,
             weights=_known_weights(weights, models_dir),
         )
+
+    @property
+    def computation(self) -> Computation | None:
+        """How its network computes; None before `load`."""
+        return None if self._network is None else self._network.computation
 
     def _paths(self) -> dict[str, Path]:
         return checked_files(self._weights, self._models_dir)

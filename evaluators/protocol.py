@@ -93,6 +93,18 @@ class Abstention:
 
 
 @dataclass(frozen=True, slots=True)
+class Computation:
+    """How an evaluator computes on this machine; the same weights may decide otherwise in another.
+
+    `precision` is that of its matrix products, such as `fp32`, `bf16` or `int8`; `backend` names
+    the library, its version and the kind of device.
+    """
+
+    precision: str
+    backend: str
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
     """A file of weights by name and content: `sha256` is the hexadecimal digest of its bytes."""
 
@@ -132,7 +144,10 @@ class EvaluatorSpec:
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """A plugin that judges one criterion."""
+    """A plugin that judges one criterion.
+
+    It may also have a `computation`, which tells how its last verdicts were computed.
+    """
 
     spec: EvaluatorSpec
 

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from evaluators.protocol import Abstention, EvaluatorSpec, Evidence, Sample, TextField, Verdict
+from evaluators.protocol import (
+    Abstention,
+    Computation,
+    EvaluatorSpec,
+    Evidence,
+    Sample,
+    TextField,
+    Verdict,
+)
 from evaluators.signals import content_words, is_refusal
 from evaluators.tuned import Encoders
 from evaluators.weights import bundled_head
@@ -29,6 +37,11 @@ class _RelevanceEvaluator:
             weights=(*self._encoder.weights, self._head.weights),
             calibration=self._head.calibration,
         )
+
+    @property
+    def computation(self) -> Computation | None:
+        """How its encoder computes; None before `load`."""
+        return self._encoder.computation
 
     def load(self) -> None:
         """Read the encoder and the head."""

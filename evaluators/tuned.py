@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluators.engine import ENCODER, Device, Encoder, Tokens, check_digest, find_encoder
-from evaluators.protocol import Weights
+from evaluators.engine import ENCODER, Device, Encoder, Tokens, Wanted, check_digest, find_encoder
+from evaluators.protocol import Computation, Weights
 from evaluators.weights import BUNDLED, bundled_encoder, listed_ranges
 
 if TYPE_CHECKING:
@@ -27,12 +27,19 @@ KEPT = 4000
 class TunedEncoder:
     """One of the two encoders: raw outputs of token sequences, a column per task."""
 
-    def __init__(self, name: str, device: Device = "auto", folder: Path = BUNDLED) -> None:
+    def __init__(
+        self,
+        name: str,
+        device: Device = "auto",
+        folder: Path = BUNDLED,
+        precision: Wanted = "auto",
+    ) -> None:
         self._name, self._folder = name, folder
         self._bundled = bundled_encoder(name, folder)
         self.tasks = self._bundled.tasks
         self.tokenizer: Any = None
         self._device: Device = device
+        self._precision: Wanted = precision
         self._network: Any = None
         self._kept: OrderedDict[Tokens, Any] = OrderedDict()
 
@@ -42,6 +49,11 @@ class TunedEncoder:
         ranges = listed_ranges(self._folder)
         own = Weights(self._bundled.path.name, self._bundled.sha256)
         return (ENCODER, own) if ranges is None else (ENCODER, own, ranges)
+
+    @property
+    def computation(self) -> Computation | None:
+        """How it computes; None before `load`."""
+        return None if self._network is None else self._network.computation
 
     def load(self) -> None:
         """Read tokenizer and weights once; raise WeightsError for any other weights."""
@@ -56,7 +68,9 @@ class TunedEncoder:
 
         self.tokenizer = Tokenizer(folder)
         ranges = read_ranges(self._folder, self._name, self._bundled.sha256)
-        self._network = read_tuned(folder, self._bundled.path, self._device, ranges)
+        self._network = read_tuned(
+            folder, self._bundled.path, self._device, self._precision, ranges
+        )
 
     def outputs(self, sequences: Sequence[Tokens]) -> "NDArray[np.float32]":
         """Raw outputs in order, shape (sequences, tasks); equal sequences are computed once."""
@@ -84,10 +98,12 @@ class TunedEncoder:
 class Encoders:
     """The encoders of a process."""
 
-    def __init__(self, device: Device = "auto", folder: Path = BUNDLED) -> None:
-        self.pair = TunedEncoder("pair", device, folder)
-        self.text = TunedEncoder("text", device, folder)
-        self.base = Encoder(device=device, ranges=folder)
+    def __init__(
+        self, device: Device = "auto", folder: Path = BUNDLED, precision: Wanted = "auto"
+    ) -> None:
+        self.pair = TunedEncoder("pair", device, folder, precision)
+        self.text = TunedEncoder("text", device, folder, precision)
+        self.base = Encoder(device=device, ranges=folder, precision=precision)
 
     def load(self) -> None:
         """Read them all."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from evaluators.protocol import Abstention, EvaluatorSpec, Evidence, Sample, Verdict
+from evaluators.protocol import Abstention, Computation, EvaluatorSpec, Evidence, Sample, Verdict
 from evaluators.tuned import Encoders
 from evaluators.weights import bundled_head
 
@@ -32,6 +32,11 @@ class WordingEvaluator:
             weights=(*self._encoder.weights, self._head.weights),
             calibration=self._head.calibration,
         )
+
+    @property
+    def computation(self) -> Computation | None:
+        """How its encoder computes; None before `load`."""
+        return self._encoder.computation
 
     def load(self) -> None:
         """Read the encoder and the head."""

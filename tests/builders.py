@@ -15,6 +15,7 @@ from app.tables import Interaction
 from app.worker import Done, work_once
 from evaluators.protocol import (
     Abstention,
+    Computation,
     Evaluator,
     EvaluatorSpec,
     Evidence,
@@ -47,6 +48,7 @@ class WordJudge:
             weights=(Weights("words", "ab" * 32),),
             calibration="none",
         )
+        self.computation = Computation("int8", "words 1 on cpu")
         self._word = word
         self._score_with = score_with
 

@@ -6,7 +6,7 @@ import resource
 import threading
 from collections.abc import Sequence
 
-from evaluators.protocol import Evaluator, EvaluatorSpec, Sample, Verdict
+from evaluators.protocol import Computation, Evaluator, EvaluatorSpec, Sample, Verdict
 
 TOO_MUCH_BYTES = 1 << 40
 
@@ -19,12 +19,20 @@ class Moody:
             name=name, criterion="bias", version="1", needs=frozenset({"response"})
         )
         self._weights, self._is_lost = weights, False
+        self._judged = 0
+
+    @property
+    def computation(self) -> Computation:
+        if not self._judged:
+            raise RuntimeError("nothing was computed yet")
+        return Computation("bf16", f"moody {self._judged}")
 
     def load(self) -> None:
         if not self._weights:
             raise FileNotFoundError("its weights are not here")
 
     def evaluate(self, samples: Sequence[Sample]) -> list[Verdict]:
+        self._judged += 1
         return [self._judge(one.response) for one in samples]
 
     def _judge(self, response: str) -> Verdict:

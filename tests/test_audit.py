@@ -292,6 +292,8 @@ def test_who_judged_an_answer_and_who_overruled_it_has_one_answer(
     assert ("lea", "decided", [judge]) in told
     judged = next(one for one in answer["events"] if one["who"] == judge)
     assert judged["details"]["weights_digest"] == FAKE_EVALUATORS[3].spec.weights_digest
+    assert judged["details"]["precision"] == "int8"
+    assert judged["details"]["backend"] == "words 1 on cpu"
     assert judged["details"]["words"] == answer["words"][:12]
     assert [one["action"] for one in answer["log"]] == [*["label.stored"] * 2, "label.decided"]
     assert judge in run(audit, "interaction", labels[0][1])

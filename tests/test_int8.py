@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from evaluators.engine import ENCODER, Tokens, WeightsError
+from app.errors import SetupError
+from app.main import find_evaluators
+from app.settings import read_settings
+from evaluators.engine import ENCODER, PrecisionError, Tokens, WeightsError
 from evaluators.heads import int8
+from evaluators.heads import runner as heads_runner
 from evaluators.heads.bert import Bert
 from evaluators.heads.int8 import has_int8, rounded
 from evaluators.heads.ranges import (
@@ -20,6 +24,7 @@ from evaluators.heads.ranges import (
     write_ranges,
 )
 from evaluators.heads.runner import Runner, faster_precision
+from evaluators.protocol import Computation
 from evaluators.weights import BUNDLED, bundled_encoder
 from tests.test_runner import SEQUENCES, bert, network, sequence
 
@@ -103,6 +108,41 @@ def test_without_openvino_there_is_no_int8(
     faster_precision.cache_clear()
     assert Runner(bert, device="cpu", ranges=ranges).precision in ("fp32", "bf16")
     faster_precision.cache_clear()
+
+
+@needs_int8
+def test_a_precision_that_is_asked_for_is_the_one_that_computes(
+    bert: Bert, ranges: Ranges, runner: Runner
+) -> None:
+    exact = Runner(bert, device="cpu", precision="fp32", ranges=ranges)
+    assert exact.computation == Computation("fp32", f"torch {torch.__version__} on cpu")
+    assert runner.computation.precision == "int8"
+    assert runner.computation.backend.startswith("openvino 2")
+
+
+def test_a_precision_that_cannot_be_had_is_refused_with_what_to_do(
+    bert: Bert, ranges: Ranges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heads_runner, "has_int8", lambda: False)
+    monkeypatch.setattr(heads_runner, "has_bf16", lambda: False)
+    with pytest.raises(PrecisionError, match="no int8 on this machine; ask for"):
+        Runner(bert, device="cpu", precision="int8", ranges=ranges)
+    with pytest.raises(PrecisionError, match="does not compute in bf16; ask for"):
+        Runner(bert, device="cpu", precision="bf16", ranges=ranges)
+
+
+def test_int8_without_openvino_or_on_a_gpu_ends_the_start_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(SetupError, match="TOUCHSTONE_PRECISION is wrong: int8 runs on a CPU"):
+        find_evaluators(read_settings(precision="int8", device="cuda"))
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "openvino" else find(name)
+    )
+    with pytest.raises(SetupError, match="int8 needs OpenVINO, which is not installed; run"):
+        find_evaluators(read_settings(precision="int8"))
+    assert find_evaluators(read_settings(precision="fp32"))
 
 
 def test_a_rounded_map_differs_by_little_also_where_one_channel_is_wide() -> None:

@@ -14,7 +14,7 @@ from app.judge import judge_batch
 from app.settings import Settings
 from app.tables import Evaluation
 from app.worker import troubles_of, work_once
-from evaluators.protocol import Sample
+from evaluators.protocol import Computation, Sample
 from tests.builders import WEDNESDAY, save, some_interactions
 from tests.moody import Moody, dead_on_arrival, moody_evaluators
 
@@ -56,6 +56,15 @@ def test_what_happens_to_one_sample_costs_only_that_sample(
     assert "did not answer within 1 s" in explanations["TimeLimit"]
     assert "ended by SIGKILL" in explanations["ProcessEnded"]
     assert "got lock, not a Verdict" in explanations["TypeError"]
+
+
+def test_the_host_tells_how_every_answer_was_computed(host: JudgeHost, criteria: Criteria) -> None:
+    moody, other = isolate(moody_evaluators(), host)
+    assert moody.computation is None
+    for n in (1, 2):
+        (outcome,) = judge_batch(moody, criteria.get("bias"), [Sample("", "Hello.")])
+        assert outcome.computation == Computation("bf16", f"moody {n}")
+    assert other.computation is None
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

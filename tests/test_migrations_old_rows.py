@@ -14,7 +14,7 @@ from app.database import transaction
 from app.main import create_app
 from app.migrate import migrate, migrate_down
 from app.settings import Settings
-from app.tables import Annotation, ReviewTurn
+from app.tables import Annotation, Evaluation, ReviewTurn
 from tests.builders import FAKE_EVALUATORS, an_interaction
 
 
@@ -65,6 +65,11 @@ def a_verdict(interaction_id: str) -> dict[str, Any]:
     }
 
 
+def judged_before(engine: Engine) -> str:
+    with transaction(engine) as session:
+        return session.exec(select(Evaluation.interaction_id)).one()
+
+
 def a_label(interaction_id: str) -> dict[str, Any]:
     return {
         "interaction_id": interaction_id,
@@ -93,6 +98,8 @@ def test_old_labels_stay_and_the_queue_goes_on_where_it_was(
         form = {"label.groundedness": "grounded", "key": "new"}
         assert client.post(item, data=form, follow_redirects=False).status_code == 303
         assert "all 2 items are labelled" in client.get("/review/1").text
+        told = client.get(f"/api/v1/interactions/{judged_before(old)}").json()["evaluations"][0]
+        assert (told["status"], told["precision"], told["backend"]) == ("scored", None, None)
         assert "Tariff 0?" in client.get("/interactions?text=tariff&label=ungrounded").text
         labels = client.get("/annotations.csv").text
     assert "partly,ungrounded" in labels

@@ -91,6 +91,25 @@ def test_tallies_from_rollups_equal_those_from_rows(
     assert found.reasons == rows.reasons
 
 
+def test_verdicts_are_told_apart_by_the_precision_that_they_were_computed_in(weeks: Engine) -> None:
+    with transaction(weeks) as session:
+        old = select(Interaction, Evaluation).join(Evaluation).where(Evaluation.criterion == "bias")
+        newest = old.where(Evaluation.version == "1").order_by(col(Interaction.started_at).desc())
+        interaction, row = session.exec(newest).first() or (None, None)
+        assert interaction is not None
+        assert row is not None
+        roll_up(session, [Contribution(interaction, row, -1)])
+        row.precision = "int8"
+        roll_up(session, [Contribution(interaction, row)])
+        session.add(row)
+        session.flush()
+        found = from_rollups(session, "UTC", None).judges
+        assert found == from_rows(session, "UTC", None).judges
+    counted = {one.precision: one.n for one in found if one[:3] == ("bias", "bias-words", "1")}
+    assert counted["int8"] == 1
+    assert counted[None] > 1
+
+
 def test_a_version_that_has_not_judged_yet_leaves_an_interaction_waiting(weeks: Engine) -> None:
     with reading(weeks) as session:
         found = from_rollups(session, "Asia/Kolkata", None)

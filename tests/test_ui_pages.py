@@ -172,6 +172,16 @@ def test_the_home_page_counts_what_failed(
     assert "4 interactions" in html
 
 
+def test_a_verdict_tells_what_it_was_computed_in(
+    client: TestClient, engine: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    row = an_interaction()
+    save(engine, [row])
+    score_all(engine, criteria, settings)
+    html = client.get(f"/interactions/{row.id}").text
+    assert "<dt>Precision</dt><dd>int8, words 1 on cpu</dd>" in html
+
+
 def test_filters_live_in_the_address_and_pages_follow_each_other(
     client: TestClient, engine: Engine, criteria: Criteria, settings: Settings
 ) -> None:

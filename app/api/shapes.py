@@ -70,6 +70,8 @@ class EvaluationShape(Shape):
     error_type: str | None
     weights_digest: str | None
     calibration: str | None
+    precision: str | None = Field(examples=["int8"])
+    backend: str | None = Field(examples=["openvino 2026.4.1 on cpu"])
 
 
 class InteractionIn(BaseModel):

@@ -46,6 +46,7 @@ def configuration(
         "schema": SCHEMA_HEAD,
         "criteria": criteria.digest[:DIGITS],
         "open access": repr(settings.open_access),
+        "precision": settings.precision,
         **rules,
         **judges,
     }

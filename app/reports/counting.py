@@ -42,8 +42,8 @@ class Counted(NamedTuple):
     version: str
     tally: Tally
     parts: Sequence[Slice] = ()
-    judge: tuple[float | None, str | None, str | None] | None = None
-    """Threshold, digest of the weights, calibration."""
+    judge: tuple[float | None, str | None, str | None, str | None] | None = None
+    """Threshold, digest of the weights, calibration, precision."""
     reason: str | None = None
     """The status, a blank, and the words."""
 
@@ -72,9 +72,11 @@ class Count:
             found = self.sources.setdefault(one.criterion, [set() for _ in range(self.weeks)])
             found[one.week].add(Source(one.evaluator, one.version, one.judge[0]))
             if is_last:
-                threshold, digest, calibration = one.judge
+                threshold, digest, calibration, precision = one.judge
                 who = (one.criterion, one.evaluator, one.version)
-                self.judges[Judge(*who, digest, calibration, threshold, 0)] += one.tally.scored
+                self.judges[Judge(*who, digest, calibration, precision, threshold, 0)] += (
+                    one.tally.scored
+                )
         if one.reason is not None and is_last and one.tally.unjudged:
             self.reasons[one.criterion, one.reason] += one.tally.unjudged
 
@@ -188,7 +190,7 @@ def of_row(row: Any) -> Counted:
     return Counted(
         *(row.week, row.criterion, row.evaluator, row.version, tally),
         parts=[EVERYTHING] if is_open else list(_slices(row)),
-        judge=(row.threshold, row.weights_digest, row.calibration),
+        judge=(row.threshold, row.weights_digest, row.calibration, row.precision),
         reason=reason_value(row.status, row.reason),
     )
 
@@ -199,8 +201,9 @@ def _of_rollup(row: Any) -> Iterator[Counted]:
     evaluator, _, version = row.source.partition("@")
     own = (row.week, row.criterion, evaluator, version, tally)
     if key == JUDGE:
-        threshold, digest, calibration = json.loads(value)
-        yield Counted(*own, judge=(threshold, digest, calibration))
+        threshold, digest, calibration, *told = json.loads(value)
+        precision = told[0] if told else None
+        yield Counted(*own, judge=(threshold, digest, calibration, precision))
     elif key == REASON:
         yield Counted(*own, reason=value)
     elif tally.judged:

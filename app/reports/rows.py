@@ -50,6 +50,7 @@ def read_rows(
         *(col(Evaluation.criterion), col(Evaluation.status), col(Evaluation.passed)),
         *(col(Evaluation.evaluator), col(Evaluation.version), col(Evaluation.threshold)),
         *(col(Evaluation.weights_digest), col(Evaluation.calibration)),
+        col(Evaluation.precision),
         *(col(Interaction.application), col(Interaction.model)),
     )
     reason = case((is_unjudged, col(Evaluation.explanation)), else_=None).label("reason")

@@ -78,6 +78,7 @@ class Judge(NamedTuple):
     version: str
     weights_digest: str | None
     calibration: str | None
+    precision: str | None
     threshold: float | None
     n: int
 

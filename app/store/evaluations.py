@@ -27,6 +27,7 @@ OPEN = ("pending", "running", "skipped")
 SHOWN = (
     *("criterion", "evaluator", "version", "status", "score", "label", "passed", "threshold"),
     *("explanation", "evidence", "error_type", "weights_digest", "calibration"),
+    *("precision", "backend"),
 )
 
 
@@ -80,6 +81,7 @@ def reset(evaluations: Sequence[Evaluation]) -> None:
         row.status, row.input_hash, row.attempts = "pending", "", 0
         row.lease_token = row.lease_until_at = None
         row.score = row.label = row.passed = row.threshold = None
+        row.precision = row.backend = None
         row.explanation = row.error_type = row.seconds = row.finished_at = None
         row.evidence = []
 
@@ -204,6 +206,8 @@ def _values(outcome: Outcome, spec: EvaluatorSpec, now: datetime) -> dict[str, A
         "seconds": outcome.seconds,
         "weights_digest": spec.weights_digest,
         "calibration": spec.calibration,
+        "precision": outcome.precision,
+        "backend": outcome.backend,
         "finished_at": None if outcome.status == "pending" else now,
         "lease_token": None,
         "lease_until_at": None,

@@ -1,7 +1,7 @@
 """Counts per hour and per day, application, evaluator and segment, in step with the evaluations.
 
 Beside the segments that senders name, the model is one; `@judge` counts by what decided (threshold,
-digest of the weights, calibration) and `@reason` by why there is no score.
+digest of the weights, calibration, precision) and `@reason` by why there is no score.
 """
 
 import json
@@ -195,7 +195,9 @@ def day_of(at: datetime) -> datetime:
 def judge_value(evaluation: Evaluation) -> str:
     """What decided, as the value of the segment `@judge`."""
     row = evaluation
-    return json.dumps([row.threshold, row.weights_digest, row.calibration])
+    # What does not tell a precision is counted with what was counted before precisions were told.
+    told = [] if row.precision is None else [row.precision]
+    return json.dumps([row.threshold, row.weights_digest, row.calibration, *told])
 
 
 def reason_value(status: str, explanation: str | None) -> str:

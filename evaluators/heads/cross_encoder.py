@@ -9,6 +9,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from transformers.utils import logging
 
 from evaluators.engine import Device, WeightsError, choose_device
+from evaluators.protocol import Computation
 
 MAX_TOKENS = 512
 BATCH = 16
@@ -33,6 +34,7 @@ class CrossEncoder:
             dtype=torch.float32,
         ).to(self._device)
         self._model.eval()
+        self.computation = Computation("fp32", f"torch {torch.__version__} on {self._device}")
         self._types = getattr(config, "type_vocab_size", 0) > 1
         self._labels = {name.lower(): number for number, name in config.id2label.items()}
 

@@ -18,6 +18,7 @@ from transformers import BertConfig
 from transformers.utils import logging
 
 from evaluators.engine import Device, WeightsError, choose_device, find_encoder
+from evaluators.protocol import Computation
 
 TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 CHANGED_NAMES = {
@@ -32,6 +33,7 @@ class Detoxifier:
 
     def __init__(self, model: Any, tokenizer: Any, names: Sequence[str], device: str) -> None:
         self._model, self._tokenizer, self._device = model.to(device).eval(), tokenizer, device
+        self.computation = Computation("fp32", f"torch {torch.__version__} on {device}")
         self._names = [CHANGED_NAMES.get(name, name) for name in names]
 
     def score(self, texts: Sequence[str]) -> list[tuple[str, float]]:

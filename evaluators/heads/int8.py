@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,6 +94,7 @@ class Int8Bert:
         self._is_first = first
         self._compiled = compiled(Graph(bert, ranges).model(first=first))
         self._requests = threading.local()
+        self.library = f"openvino {version('openvino')}"
 
     def states(self, ids: Tensor, types: Tensor, groups: Sequence[Group]) -> Tensor:
         """The last states of all tokens, shape (tokens, width)."""

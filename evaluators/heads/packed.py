@@ -115,6 +115,7 @@ class PackedBert:
 
     def __init__(self, bert: Bert, precision: Precision, device: str = "cpu") -> None:
         self.precision, self.device = precision, device
+        self.library = f"torch {torch.__version__}"
         self.heads, self.width = bert.heads, bert.width
         self._state, self._epsilon, self._dtype = bert.state, bert.epsilon, DTYPES[precision]
         self._embeddings = Embeddings(bert, self._dtype, device)

@@ -20,11 +20,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evaluators.engine import Device, Tokens, Wanted, choose_device, token_batches
+from evaluators.engine import (
+    Device,
+    PrecisionError,
+    Tokens,
+    Wanted,
+    choose_device,
+    token_batches,
+)
 from evaluators.heads.bert import Bert
 from evaluators.heads.int8 import Int8Bert, has_int8, padded, product
 from evaluators.heads.packed import DTYPES, Group, PackedBert, Precision, has_bf16, laid_out
 from evaluators.heads.ranges import Ranges
+from evaluators.protocol import Computation
 
 Array = NDArray[np.float32]
 
@@ -54,9 +62,10 @@ class Runner:
 
     `precision` "auto" means bf16 on a GPU, and on a CPU what a short measurement at the start found
     fastest: int8 is among them where OpenVINO is installed and the `ranges` of the encoder are
-    given. `only_first` promises that nothing but `first` will be asked for. A device that runs out
-    of memory gets half as many tokens at once; if that does not help, or the device fails, the CPU
-    takes over, and the log says so.
+    given. Any other wish is kept, or PrecisionError says why it cannot be. `only_first` promises
+    that nothing but `first` will be asked for. A device that runs out of memory gets half as many
+    tokens at once; if that does not help, or the device fails, the CPU takes over, and the log says
+    so.
     """
 
     def __init__(
@@ -73,7 +82,11 @@ class Runner:
         self._wanted = precision
         self._ranges, self._only_first = ranges, only_first
         self.width = bert.width
-        self._packed = self._pack(bert, choose_device(device, has_cuda=torch.cuda.is_available()))
+        chosen = choose_device(device, has_cuda=torch.cuda.is_available())
+        if precision == "int8":
+            chosen = "cpu"
+        _check_precision(precision, chosen)
+        self._packed = self._pack(bert, chosen)
         self._is_accelerated = self.device != "cpu"
         if not self._is_accelerated:
             # Only a device that may fail needs the weights again.
@@ -92,6 +105,11 @@ class Runner:
     @property
     def precision(self) -> Precision:
         return self._packed.precision
+
+    @property
+    def computation(self) -> Computation:
+        """The precision and the library that compute now."""
+        return Computation(self.precision, f"{self._packed.library} on {self.device}")
 
     @property
     def longest(self) -> int:
@@ -228,6 +246,15 @@ def grouped(lengths: Sequence[int]) -> list[Group]:
         else:
             groups.append(Group(1, length))
     return groups
+
+
+def _check_precision(wanted: Wanted, device: str) -> None:
+    if wanted == "int8" and not has_int8():
+        raise PrecisionError("OpenVINO has no int8 on this machine; ask for the precision auto")
+    if wanted == "bf16" and device == "cpu" and not has_bf16():
+        raise PrecisionError(
+            "this processor does not compute in bf16; ask for the precision auto, int8 or fp32"
+        )
 
 
 @cache

@@ -9,10 +9,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from evaluators.engine import Device, Tokens
+from evaluators.engine import Device, Tokens, Wanted
 from evaluators.heads.bert import Bert
 from evaluators.heads.ranges import Ranges
 from evaluators.heads.runner import Runner
+from evaluators.protocol import Computation
 
 Array = NDArray[np.float32]
 PREFIX = "encoder."
@@ -32,13 +33,21 @@ class Tuned:
         device: Device,
         *,
         first: bool = False,
+        precision: Wanted = "auto",
         ranges: Ranges | None = None,
     ) -> None:
-        self._runner = Runner(bert, device=device, ranges=ranges, only_first=first)
+        self._runner = Runner(
+            bert, device=device, precision=precision, ranges=ranges, only_first=first
+        )
         self._first = first
         tensors = {name: one.float().numpy() for name, one in head.items()}
         self._mix = (tensors["mix.weight"].T.copy(), tensors["mix.bias"])
         self._out = (tensors["out.weight"].T.copy(), tensors["out.bias"])
+
+    @property
+    def computation(self) -> Computation:
+        """How the encoder computes now."""
+        return self._runner.computation
 
     def outputs(self, sequences: Sequence[Tokens]) -> Array:
         """Raw outputs, shape (sequences, tasks)."""
@@ -56,12 +65,19 @@ class Tuned:
         return np.stack(rows) if rows else np.empty((0, tasks), np.float32)
 
 
-def read_tuned(folder: Path, path: Path, device: Device, ranges: Ranges | None = None) -> Tuned:
+def read_tuned(
+    folder: Path,
+    path: Path,
+    device: Device,
+    precision: Wanted = "auto",
+    ranges: Ranges | None = None,
+) -> Tuned:
     """The base encoder of a folder with the layers and the head of a file put in their places."""
     with safe_open(path, framework="pt") as file:
         first = (file.metadata() or {}).get("pooled") == "first"
     head = {name: one for name, one in load_file(path).items() if name[:8] != PREFIX}
-    return Tuned(tuned_bert(folder, path), head, device, first=first, ranges=ranges)
+    bert = tuned_bert(folder, path)
+    return Tuned(bert, head, device, first=first, precision=precision, ranges=ranges)
 
 
 def tuned_bert(folder: Path, path: Path) -> Bert:

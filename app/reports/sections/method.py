@@ -19,7 +19,15 @@ from app.reports.tallies import Judge
 def section(material: Material) -> blocks.Section:
     """How the numbers were made, so that someone else can make them again."""
     judges = [_row(judge) for judge in material.judges]
-    columns = ("Criterion", "Evaluator", "Fails at", "Calibration", "Weights", "Answers")
+    columns = (
+        "Criterion",
+        "Evaluator",
+        "Fails at",
+        "Calibration",
+        "Precision",
+        "Weights",
+        "Answers",
+    )
     content = [blocks.facts(_facts(material))]
     if judges:
         card = blocks.table(columns, judges, caption="Evaluators behind this week's numbers")
@@ -104,6 +112,7 @@ def _row(judge: Judge) -> list[blocks.Cell]:
         blocks.words(f"{judge.evaluator} {judge.version}"),
         blocks.words(threshold),
         blocks.words(judge.calibration or "none"),
+        blocks.words(judge.precision or "not told"),
         blocks.words("", shown),
         blocks.number(judge.n),
     ]
