@@ -3,7 +3,7 @@
 import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -35,6 +35,8 @@ class Criterion(BaseModel):
     guideline: str
     higher_is_better: bool
     threshold: float = Field(ge=0, le=1)
+    target: float | None = Field(default=None, gt=0, lt=1)
+    """The largest share of failing answers that is wanted; None where nobody set one."""
     passing: str
     failing: str
     failures: str
@@ -78,6 +80,19 @@ class Criteria:
     def __iter__(self) -> Iterator[Criterion]:
         return iter(self.by_name.values())
 
+    def with_targets(self, text: str) -> "Criteria":
+        """The criteria with the targets of a text like "groundedness=5% toxicity=0.5%", or
+        SetupError naming what is wrong in it.
+        """
+        named = dict(self.by_name)
+        for pair in text.split():
+            name, _, share = pair.partition("=")
+            if name not in named:
+                known = ", ".join(named)
+                raise SetupError(f"a target is set for {name!r}, but the criteria are {known}")
+            named[name] = named[name].model_copy(update={"target": _share_of(pair, share)})
+        return replace(self, by_name=named)
+
     def get(self, name: str) -> Criterion:
         """The criterion of that name, or UnknownField listing those that exist."""
         try:
@@ -87,12 +102,29 @@ class Criteria:
             raise UnknownField(f"there is no criterion {name!r}; there are {known}") from None
 
 
-def read_criteria(path: Path = BUNDLED) -> Criteria:
-    """The criteria of a TOML file, or SetupError naming what is wrong in it."""
+def read_criteria(path: Path = BUNDLED, *, targets: str = "") -> Criteria:
+    """The criteria of a TOML file, or SetupError naming what is wrong in it.
+
+    `targets` replaces the targets of the file, in the words of `Criteria.with_targets`.
+    """
     content = path.read_bytes()
     try:
         tables = tomllib.loads(content.decode())
         by_name = {name: Criterion(name=name, **table) for name, table in tables.items()}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError, TypeError) as error:
         raise SetupError(f"{path} is not a valid criteria file: {error}") from None
-    return Criteria(by_name=by_name, digest=hashlib.sha256(content).hexdigest())
+    criteria = Criteria(by_name=by_name, digest=hashlib.sha256(content).hexdigest())
+    return criteria.with_targets(targets)
+
+
+def _share_of(pair: str, share: str) -> float:
+    try:
+        value = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise SetupError(
+            f"the target {pair!r} is no share of failing answers between 0 and 1; write it like "
+            "groundedness=5% or groundedness=0.05"
+        )
+    return value

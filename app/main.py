@@ -29,7 +29,7 @@ def create_app(
     criteria: Criteria | None = None,
 ) -> FastAPI:
     """The web application. Without `evaluators` it finds them, and judges in a process apart."""
-    criteria = criteria or read_criteria()
+    criteria = criteria or read_criteria(targets=settings.targets)
     app = FastAPI(
         title="Touchstone",
         openapi_url=None,

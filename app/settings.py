@@ -74,6 +74,11 @@ class Settings(BaseSettings):
     report_hour: int = Field(
         6, ge=0, le=23, description="Hour of Monday at which last week's report is issued."
     )
+    targets: str = Field(
+        "",
+        description="Largest shares of failing answers that are wanted, such as "
+        "`groundedness=5% toxicity=0.5%`.",
+    )
     deliver_to: str = Field(
         "",
         description="Apprise addresses that get the report, such as `mailto://…`, `slack://…`.",

@@ -16,6 +16,7 @@ from app.reports.charts import ChartMark, Limits, Point, line_chart
 from app.reports.courses import Course, Share, follow
 from app.reports.marks import Mark, marks, sentence
 from app.reports.tallies import Source
+from app.reports.targets import LOCKED_POINTS, target_sentence
 from app.reports.trends import BUCKETS, Asked, trend_origins, trend_points
 from app.requests import instant_of, refuse_nul, settings_of
 from app.store.interactions import applications
@@ -28,8 +29,6 @@ Origins = Mapping[str, tuple[frozenset[Source], frozenset[str]]]
 STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 
 TONES = {1: "concern", -1: "good", 0: ""}
-LOCKED_POINTS = 12
-"""Limits that were learnt from fewer points are on trial."""
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
 
@@ -135,7 +134,8 @@ def _chart(
     judged, changes = _changes(shown, origins)
     course = follow([Share(p["failing"], p["n"]) for p in shown], _comparable(judged))
     told = sentence(changes, [point["name"] for point in shown])
-    finding = f"{_finding(course, bucket)} {told}".strip()
+    wanted = target_sentence(course, criterion.target)
+    finding = " ".join(filter(None, [_finding(course, bucket), wanted, told]))
     svg = line_chart(
         [
             Point(p["name"], p["rate"], p["low"], p["high"], p["n"], TONES[flag])
@@ -145,6 +145,7 @@ def _chart(
         description=f"From {shown[0]['name']} to {shown[-1]['name']}; the latest is {share}. "
         + finding,
         limits=_limits(course),
+        target=criterion.target,
         note=share,
         marks=[ChartMark(**asdict(mark)) for mark in changes],
     )
@@ -185,7 +186,7 @@ def _finding(course: Course, bucket: str) -> str:
     """What the control chart says, in a sentence."""
     if course.chart is None:
         return f"Too few {bucket}s were judged like the latest to know what is usual."
-    trial = "" if len(course.baseline) >= LOCKED_POINTS else "; the limits are on trial"
+    trial = "" if course.points >= LOCKED_POINTS else "; the limits are on trial"
     limits = f"usually {percent(course.chart.centre)}{trial}"
     if course.flags[-1]:
         side = "above" if course.flags[-1] > 0 else "below"

@@ -362,6 +362,7 @@ class CriterionShape(Shape):
     guideline: str
     higher_is_better: bool
     threshold: float
+    target: float | None
     passing: str
     failing: str
     failures: str

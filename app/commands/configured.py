@@ -1,7 +1,7 @@
 """What this installation judges by, noted in the audit log when it is new at a start.
 
-Thresholds, rules and evaluators come from files and packages, not from a page; so the log learns of
-a change when a process starts with it.
+Thresholds, targets, rules and evaluators come from files and packages, not from a page; so the log
+learns of a change when a process starts with it.
 """
 
 from collections.abc import Sequence
@@ -35,6 +35,7 @@ def configuration(
 ) -> dict[str, str]:
     """All that decides how an answer is judged, as names and texts."""
     rules = {f"threshold of {one.name}": repr(one.threshold) for one in criteria}
+    rules |= {f"target of {one.name}": repr(one.target) for one in criteria if one.target}
     judges = {
         f"evaluator {one.name}@{one.version}": " ".join(
             part for part in (one.criterion, one.weights_digest, one.calibration) if part

@@ -155,7 +155,7 @@ def issue_report(
             report = build_report(
                 session,
                 project=project,
-                criteria=read_criteria(),
+                criteria=read_criteria(targets=settings.targets),
                 week=week,
                 application=application,
                 now=now,

@@ -49,7 +49,7 @@ def command(
         # What nobody waits for gives way to requests and to scoring on demand.
         os.nice(GIVES_WAY)
         threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
-    criteria = read_criteria()
+    criteria = read_criteria(targets=settings.targets)
     host = JudgeHost(partial(find_evaluators, settings), answer_seconds=settings.judge_seconds)
     evaluators = isolated_evaluators(settings, criteria, host)
     engine = open_database(settings.database_url)

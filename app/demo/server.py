@@ -19,6 +19,7 @@ DEFAULT_DATABASE = Path("touchstone-demo.db")
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0
 STUCK_SECONDS = 120.0
+TARGETS = "groundedness=15% answer_relevance=15% context_relevance=20% toxicity=5% bias=5%"
 STOP_SECONDS = 25.0
 DYING_SECONDS = 5.0
 POLL_SECONDS = 0.5
@@ -88,6 +89,7 @@ def running_server(database: Path, port: int, log: Path) -> Iterator[DemoServer]
                 open_access="1",
                 trace_quiet_seconds="1",
                 report_schedule="0",
+                targets=TARGETS,
             ),
         )
         try:

@@ -64,8 +64,10 @@ def line_chart(
     limits: Block | None,
     note: str,
     marks: Sequence[Block] = (),
+    target: float | None = None,
 ) -> Block:
-    """A share per week with its intervals, the limits of usual variation, and marks of changes."""
+    """A share per week with its intervals, the limits of usual variation, marks of changes and the
+    target."""
     return {
         "block": "line_chart",
         "title": title,
@@ -74,6 +76,7 @@ def line_chart(
         "limits": limits,
         "note": note,
         "marks": list(marks),
+        "target": target,
     }
 
 
@@ -215,3 +218,9 @@ def sparkline(
 def state(content: str, tone: str = "") -> Cell:
     """A cell with a word that a sign stands beside: worse, better or neither."""
     return {"cell": "state", "text": content, "tone": tone}
+
+
+def target(rate: float | None, content: str = "", tone: str = "", sign: str = "") -> Cell:
+    """A cell with the largest rate that is wanted, and whether it can be expected to be met: `sign`
+    is P for always, F for never, ? for either; "" while nobody can say."""
+    return {"cell": "target", "rate": rate, "text": content, "tone": tone, "sign": sign}

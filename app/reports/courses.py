@@ -40,6 +40,8 @@ class Course:
     """None while the baseline is too short."""
     signals: frozenset[Signal]
     """What the control chart says about the last week."""
+    points: int
+    """How many weeks, with the last one, are comparable and large enough to be counted."""
     flags: tuple[int, ...]
     """Per week: 1 where it was unusually high when it came, -1 unusually low, 0 as usual."""
     last_week: Share | None
@@ -87,6 +89,7 @@ def follow(shares: Sequence[Share], comparable: Sequence[bool]) -> Course:
         baseline=tuple(baseline),
         chart=chart,
         signals=_signals(shares, comparable, chart),
+        points=len(_known(shares, comparable)),
         flags=tuple(flags),
         last_week=last_week,
         against_last=_compare(shares[-1], last_week),
@@ -98,11 +101,15 @@ def _baseline(
     shares: Sequence[Share], comparable: Sequence[bool], flags: Sequence[int]
 ) -> list[int]:
     """Earlier weeks that were as usual; all earlier ones where most of them were not."""
-    known = [
-        week for week in range(len(flags)) if comparable[week] and shares[week].n >= LEAST_WEEK_N
-    ]
+    known = _known(shares[: len(flags)], comparable)
     usual = [week for week in known if flags[week] == 0]
     return usual if 2 * len(usual) > len(known) else known
+
+
+def _known(shares: Sequence[Share], comparable: Sequence[bool]) -> list[int]:
+    return [
+        week for week, share in enumerate(shares) if comparable[week] and share.n >= LEAST_WEEK_N
+    ]
 
 
 def _flag(shares: Sequence[Share], baseline: Sequence[int], week: int) -> int:

@@ -85,6 +85,7 @@ def draw_line_chart(block: dict[str, Any]) -> Markup:
         title=block["title"],
         description=block["description"],
         limits=_limits(block),
+        target=block.get("target"),
         note=block["note"],
         marks=[ChartMark(**mark) for mark in block.get("marks", ())],
     )

@@ -50,7 +50,8 @@ def escape(words: str) -> str:
 
 def scorecard_line(row: list[dict[str, Any]], week: str) -> str:
     """A measure in one line: "Ungrounded answers 9.4 % (8.9–10.0) ▲ +2.4 pp vs W46 · …"."""
-    name, now, _, _, change, usual, _, state = row
+    name, now = row[:2]
+    change, usual, state = (_of_kind(row, kind) for kind in ("difference", "usual", "state"))
     last = short_week(weeks_up_to(week, 1)[0])
     parts = [f"{escape(name['text'])} {cell_text(now)}"]
     if change["value"] is not None:
@@ -58,7 +59,12 @@ def scorecard_line(row: list[dict[str, Any]], week: str) -> str:
     parts.append(state["text"].lower())
     if usual["rate"] is not None:
         parts.append(f"usually {percent(usual['rate'])}")
+    parts += [_target(cell) for cell in row if cell["cell"] == "target" and cell["rate"]]
     return " · ".join(parts)
+
+
+def _of_kind(row: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    return next(cell for cell in row if cell["cell"] == kind)
 
 
 def cell_text(cell: dict[str, Any]) -> str:
@@ -89,6 +95,12 @@ def _usual(cell: dict[str, Any]) -> str:
     return DASH if cell["rate"] is None else percent(cell["rate"])
 
 
+def _target(cell: dict[str, Any]) -> str:
+    if cell["rate"] is None:
+        return DASH
+    return f"target ≤ {percent(cell['rate'])} {cell['text'].lower()}"
+
+
 def _words(cell: dict[str, Any]) -> str:
     return escape(" ".join(words for words in (cell["text"], cell["small"]) if words))
 
@@ -108,6 +120,7 @@ _CELLS: dict[str, Callable[[dict[str, Any]], str]] = {
     "estimate": lambda cell: f"{percent(cell['rate'])} ({_bare_range(cell)})",
     "difference": _difference,
     "usual": _usual,
+    "target": _target,
     "spark": lambda cell: "",
     "state": lambda cell: f"{SIGNS[cell['tone']]} {cell['text']}",
 }
@@ -117,7 +130,7 @@ def _block(block: dict[str, Any], report: dict[str, Any]) -> Iterator[str]:
     kind = block["block"]
     if kind == "text":
         yield escape(block["text"])
-    elif kind == "table" and block["columns"][-1] == "Variation":
+    elif kind == "table" and "Variation" in block["columns"]:
         yield from (f"- {scorecard_line(row, report['week'])}" for row in block["rows"])
     elif kind == "table":
         yield from _table(block)

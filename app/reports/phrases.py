@@ -15,6 +15,7 @@ from app.reports.numbers import (
     short_week,
 )
 from app.reports.tallies import Slice
+from app.reports.targets import missed_words
 from app.statistics.comparison import compare_shares
 
 SMALL_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -63,6 +64,8 @@ def verdict_of(material: Material) -> str:
         return f"Nothing new this week, but {_lasting_words(material, measure)}"
     for part in findings.places(None, "still_worse"):
         return f"Nothing new this week, but {_part_words(material, part, 'is still worse')}"
+    if words := missed_words(material):
+        return f"Nothing new this week, but {words}"
     return "A quiet week: no measure left its usual variation"
 
 

@@ -83,7 +83,7 @@ def _ref(name: str) -> Schema:
 
 
 def _finding() -> Schema:
-    kinds = ["worse", "still_worse", "better", "gap", "interaction"]
+    kinds = ["worse", "still_worse", "better", "gap", "interaction", "misses_target"]
     return _object(
         kind={"enum": kinds},
         about={"enum": ["failing", "unjudged"]},
@@ -96,6 +96,7 @@ def _finding() -> Schema:
         low=_or_null(NUMBER),
         high=_or_null(NUMBER),
         adjusted_p=_or_null(SHARE),
+        target=_or_null(SHARE),
     )
 
 
@@ -135,6 +136,7 @@ BLOCKS: dict[str, Schema] = {
         "limits": _or_null(_ref("limits")),
         "note": TEXT,
         "marks": _list(MARK),
+        "target": _or_null(SHARE),
     },
     "forest_chart": {"title": TEXT, "description": TEXT, "rows": _list(FOREST_ROW)},
     "calibration_chart": {
@@ -180,4 +182,10 @@ CELLS: dict[str, Schema] = {
         "optional": {"of": TEXT},
     },
     "state": {"text": TEXT, "tone": TONE},
+    "target": {
+        "rate": _or_null(SHARE),
+        "text": TEXT,
+        "tone": TONE,
+        "sign": {"enum": ["", "P", "F", "?"]},
+    },
 }

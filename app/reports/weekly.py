@@ -26,9 +26,10 @@ from app.reports.sections import (
     trend,
     trust,
 )
+from app.reports.targets import missed
 from app.reports.weeks import week_bounds, zone_of
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 UNSIGNED = ("generated_at", "sha256", "revision", "change_note")
 """What may differ between two reports that say the same."""
 SECTIONS: tuple[Callable[[Material], blocks.Section], ...] = (
@@ -99,6 +100,7 @@ def _report(material: Material, now: datetime) -> dict[str, Any]:
             *(_measure_finding(one) for one in material.findings.events),
             *(_measure_finding(one) for one in material.findings.lasting()),
             *_part_findings(material),
+            *(_missed_finding(material, one) for one in missed(material)),
         ],
         "received": material.received,
         "sections": [make(material) for make in SECTIONS],
@@ -126,6 +128,22 @@ def _measure_finding(measure: Measure) -> dict[str, Any]:
         "low": against.interval.low if against else None,
         "high": against.interval.high if against else None,
         "adjusted_p": measure.adjusted_p,
+        "target": None,
+    }
+
+
+def _missed_finding(material: Material, measure: Measure) -> dict[str, Any]:
+    """A target that lies below the limits of usual variation: differences are to the target."""
+    course, target = measure.course, material.criteria.get(measure.criterion).target or 0.0
+    low, high = course.limits or (None, None)
+    return {
+        **_measure_finding(measure),
+        "kind": "misses_target",
+        "difference": (course.usual.rate or 0.0) - target,
+        "low": None if low is None else low - target,
+        "high": None if high is None else high - target,
+        "adjusted_p": None,
+        "target": target,
     }
 
 
@@ -153,4 +171,5 @@ def _part_finding(part: Part) -> dict[str, Any]:
         "low": against.interval.low if against else None,
         "high": against.interval.high if against else None,
         "adjusted_p": part.gap_adjusted_p if is_gap else part.change_adjusted_p,
+        "target": None,
     }

@@ -14,6 +14,7 @@ from typing import Literal
 from app.statistics.intervals import Interval
 
 Signal = Literal["outside", "shift", "trend", "two_of_three"]
+Assurance = Literal["meets", "misses", "hit_or_miss"]
 
 PER_MOVING_RANGE = 1.128
 """d2 for subgroups of two: the mean moving range of a normal variable in standard deviations."""
@@ -79,6 +80,17 @@ def signals(values: Sequence[float | None], chart: ControlChart) -> list[frozens
     for index, place in enumerate(places):
         found[place] = frozenset(_signals_at(index, known, heights))
     return found
+
+
+def assurance(limits: Interval, target: float) -> Assurance:
+    """Whether a process with these limits stays at or below a target, never does, or may do either.
+
+    The assurance icons of the NHS's "Making data count", for a measure of which less is better: a
+    target beyond the worse limit is met by usual variation alone, one beyond the better is missed.
+    """
+    if limits.high <= target:
+        return "meets"
+    return "misses" if limits.low > target else "hit_or_miss"
 
 
 def _signals_at(index: int, values: list[float], heights: list[float]) -> Iterator[Signal]:

@@ -10,6 +10,7 @@ from app.reports.judgement import corrected
 from app.reports.material import Material, reasons_of
 from app.reports.numbers import count, counted, listed, percent
 from app.reports.phrases import capital, lead_places, slice_name, spelled
+from app.reports.targets import missed
 from app.reports.weeks import days_of
 
 MOST_ACTIONS = 5
@@ -52,7 +53,8 @@ def heading(actions: Sequence[Action], alerts: Sequence[str]) -> str:
 
 def find_actions(material: Material) -> list[Action]:
     """What the findings call for, the worst first."""
-    found = [*_event_actions(material), *_slice_actions(material), *_label_actions(material)]
+    found = [*_event_actions(material), *_slice_actions(material)]
+    found += [*_target_actions(material), *_label_actions(material)]
     kept: dict[str, Action] = {}
     for action in found:
         kept.setdefault(action.what, action)
@@ -145,6 +147,19 @@ def _slice_action(material: Material, part: Part, why: str) -> Action:
         _owner([slice_name(part.where)]),
         5,
     )
+
+
+def _target_actions(material: Material) -> Iterator[Action]:
+    for measure in missed(material):
+        criterion, course = material.criteria.get(measure.criterion), measure.course
+        wanted, usual = percent(criterion.target or 0.0), percent(course.usual.rate or 0.0)
+        yield Action(
+            f"Decide what has to change for {criterion.failures} to stay within {wanted}",
+            f"They are usually at {usual}, and no usual week reaches the target.",
+            "A target that can be met, or one that is set anew",
+            "quality lead",
+            14,
+        )
 
 
 def _label_actions(material: Material) -> Iterator[Action]:

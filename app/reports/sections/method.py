@@ -14,6 +14,7 @@ from app.reports.findings import (
 )
 from app.reports.material import Material
 from app.reports.tallies import Judge
+from app.reports.targets import LOCKED_POINTS
 
 
 def section(material: Material) -> blocks.Section:
@@ -82,6 +83,12 @@ def _facts(material: Material) -> list[tuple[str, str]]:
             f"usual variation; and that reach {100 * LEAST_CHANGE:g} percentage points for a "
             f"criterion, {100 * LEAST_CHANGE_SLICE:g} for a slice, "
             f"{100 * LEAST_CHANGE_UNJUDGED:g} for answers that could not be judged.",
+        ),
+        (
+            "Targets",
+            "The largest share of failing answers that is wanted. Held against the limits of usual "
+            f"variation once {LOCKED_POINTS} comparable weeks are known, after the assurance icons "
+            "of the NHS's Making data count.",
         ),
         (
             "Too few to say",

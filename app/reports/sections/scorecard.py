@@ -8,8 +8,10 @@ from app.reports.material import Material
 from app.reports.numbers import counted
 from app.reports.phrases import capital, failing_words, spelled
 from app.reports.sections.trend import chart_limits, chart_points
+from app.reports.targets import ASSURED, LOCKED_POINTS, assurance_of, missed_words
 
-LOCKED_WEEKS = 12
+SIGNS = {"meets": "P", "misses": "F", "hit_or_miss": "?", None: ""}
+"""The letters of the NHS's icons of assurance: pass, fail, either."""
 
 
 def section(material: Material) -> blocks.Section:
@@ -20,7 +22,11 @@ def section(material: Material) -> blocks.Section:
 
 
 def heading(material: Material) -> str:
-    """How many measures got worse, got better, or vary as usual."""
+    """How many measures got worse, got better, or vary as usual, and which miss their target."""
+    return "; ".join(filter(None, [_variation(material), missed_words(material)]))
+
+
+def _variation(material: Material) -> str:
     changes = [one.change for one in material.findings.failing.values()]
     groups = [
         ("got worse", changes.count("worse")),
@@ -80,6 +86,7 @@ def _columns(material: Material) -> list[str]:
         "Usual",
         capital(f"{said.one}s"),
         "Variation",
+        *(["Target"] if _has_targets(material) else []),
     ]
 
 
@@ -102,7 +109,19 @@ def _row(material: Material, criterion: Criterion) -> list[blocks.Cell]:
             of=material.said.one,
         ),
         blocks.state(*state_of(measure, material.said.one)),
+        *([_target(measure, criterion)] if _has_targets(material) else []),
     ]
+
+
+def _has_targets(material: Material) -> bool:
+    return any(criterion.target is not None for criterion in material.criteria)
+
+
+def _target(measure: Measure, criterion: Criterion) -> blocks.Cell:
+    if criterion.target is None:
+        return blocks.target(None)
+    found = assurance_of(measure.course, criterion.target)
+    return blocks.target(criterion.target, *ASSURED[found], SIGNS[found])
 
 
 def _corrected(material: Material, criterion: str) -> blocks.Cell:
@@ -132,9 +151,15 @@ def _note(material: Material) -> str:
         "Small figures are 95 % intervals.",
     ]
     if weeks:
-        trial = "" if weeks >= LOCKED_WEEKS else ", which makes them trial limits"
+        points = max(one.course.points for one in material.findings.failing.values())
+        trial = "" if points >= LOCKED_POINTS else ", which makes them trial limits"
         words.append(
             "Usual rates and their limits (p′) come from up to "
             f"{counted(weeks, material.said.one)}{trial}."
+        )
+    if _has_targets(material):
+        words.append(
+            "A target is consistently met or missed where it lies outside the usual limits, which "
+            f"is said from {LOCKED_POINTS} {material.said.one}s on."
         )
     return " ".join(words)

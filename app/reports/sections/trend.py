@@ -9,6 +9,7 @@ from app.reports.marks import Mark, marks_of, sentence
 from app.reports.material import Material
 from app.reports.numbers import listed, percent, percent_range, short_week
 from app.reports.phrases import capital
+from app.reports.targets import missed, target_sentence
 from app.reports.wording import WEEKLY
 
 CAPTION = (
@@ -18,22 +19,30 @@ CAPTION = (
     "dashed where a release was first seen, solid where the evaluator or its threshold changed; "
     "that both came together does not prove a connection."
 )
+TARGET_CAPTION = "Level dashes: the target, which is wanted at most."
 
 
 def section(material: Material) -> blocks.Section:
-    """A chart per criterion; those without a signal are folded away."""
+    """A chart per criterion; those without a signal or a missed target are folded away."""
+    missing = {measure.criterion for measure in missed(material)}
     shown: list[blocks.Block] = []
     quiet: list[blocks.Block] = []
     for measure in material.findings.failing.values():
         chart = _chart(material, measure)
         is_news = measure.change not in ("none", "unknown") or bool(measure.course.signals)
+        is_news = is_news or measure.criterion in missing
         (shown if is_news else quiet).append(chart)
     if not shown:
         shown, quiet = quiet[:1], quiet[1:]
     parts = [*shown]
     if quiet:
         parts.append(blocks.folded("The measures without a signal", quiet))
-    return blocks.section("trend", "Trend", heading(material), parts, note=CAPTION)
+    return blocks.section("trend", "Trend", heading(material), parts, note=_note(material))
+
+
+def _note(material: Material) -> str:
+    has_target = any(criterion.target is not None for criterion in material.criteria)
+    return f"{CAPTION} {TARGET_CAPTION}" if has_target else CAPTION
 
 
 def heading(material: Material) -> str:
@@ -109,16 +118,19 @@ def _chart(material: Material, measure: Measure) -> blocks.Block:
     if course.now.rate is not None:
         note = f"{percent(course.now.rate)} {material.said.this}"
         words.append(f"{capital(material.said.this)}: {percent(course.now.rate)}.")
+    target = material.criteria.get(measure.criterion).target
+    words.append(target_sentence(course, target))
     marks = _shown_marks(material, measure)
     names = [point["label"] for point in points]
     words.append(sentence(marks, names))
     return blocks.line_chart(
         f"{name} per {material.said.one}",
-        " ".join(words).strip(),
+        " ".join(filter(None, words)),
         points,
         chart_limits(material, measure),
         note,
         [asdict(mark) for mark in marks],
+        target,
     )
 
 
