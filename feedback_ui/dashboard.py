@@ -13,7 +13,7 @@ from app.database import reading
 from app.errors import NotFound, UnknownField
 from app.reports import live, render_section
 from app.reports.blocks import Section
-from app.reports.live import View
+from app.reports.live import Against, View
 from app.reports.tallies import EVERYTHING, Slice
 from app.reports.weeks import zone_of
 from app.requests import current_time, instant_of, refuse_nul, settings_of
@@ -32,6 +32,15 @@ PARTS: Mapping[str, tuple[str, Callable[[Session, View, Criteria], Section]]] = 
     "fairness": ("Fairness", live.groups),
 }
 """What takes longer to make, and is asked for apart."""
+BASELINES: Mapping[Against, tuple[str, str]] = {
+    "periods": ("the periods before", "against up to twelve periods as long before it"),
+    "weeks": (
+        "the same weekdays before",
+        "against the same weekdays of earlier weeks, up to twelve",
+    ),
+    "none": ("nothing", "compared with nothing"),
+}
+"""Per baseline its name in the form, and the words for what is shown."""
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
 
@@ -49,11 +58,14 @@ def dashboard(
     segment: str = "",
     from_: Day = "",
     to: str = "",
+    against: str = "",
 ) -> Response:
     """Scorecard, trend and coverage; the browser asks for the other parts."""
     criteria, zone = criteria_of(request), settings_of(request).time_zone
     with reading(request.app.state.engine) as session:
-        view = _view(session, caller, criteria, (application, segment, from_, to), zone, now)
+        view = _view(
+            session, caller, criteria, (application, segment, from_, to, against), zone, now
+        )
         made = live.overview(session, view, criteria, now=now)
         known = applications(session, caller.project)
     return _page(request, caller, view, known, made, PARTS)
@@ -69,6 +81,7 @@ def dashboard_part(
     segment: str = "",
     from_: Day = "",
     to: str = "",
+    against: str = "",
 ) -> Response:
     """One of the other parts, as a page that needs no script."""
     if part not in PARTS:
@@ -76,7 +89,9 @@ def dashboard_part(
     criteria, zone = criteria_of(request), settings_of(request).time_zone
     _, make = PARTS[part]
     with reading(request.app.state.engine) as session:
-        view = _view(session, caller, criteria, (application, segment, from_, to), zone, now)
+        view = _view(
+            session, caller, criteria, (application, segment, from_, to, against), zone, now
+        )
         made = make(session, view, criteria)
         known = applications(session, caller.project)
     return _page(request, caller, view, known, [made], {}, part)
@@ -105,6 +120,9 @@ def _page(
         from_day=view.first.isoformat(),
         to_day=view.last.isoformat(),
         time_zone=view.time_zone,
+        against=view.against,
+        baselines={name: words for name, (words, _) in BASELINES.items()},
+        beside=BASELINES[view.against][1],
         days=(view.last - view.first).days + 1,
     )
 
@@ -113,12 +131,12 @@ def _view(
     session: Session,
     caller: Caller,
     criteria: Criteria,
-    asked: tuple[str, str, str, str],
+    asked: tuple[str, str, str, str, str],
     time_zone: str,
     now: datetime,
 ) -> View:
     """What the address asks to see; without days, the newest seven that have verdicts."""
-    application, segment, first, last = asked
+    application, segment, first, last, against = asked
     zone = zone_of(time_zone)
     until = instant_of(last, time_zone, name="the last day") or _newest(
         session, caller.project, criteria, application or None, now
@@ -131,7 +149,15 @@ def _view(
             f"from {start} to {end} is not a period of 1 to {MOST_DAYS} days; choose other days"
         )
     part = Slice(*pair_of(segment)) if segment.strip() else EVERYTHING
-    return View(caller.project, application or None, part, start, end, time_zone)
+    baseline = _baseline(against)
+    return View(caller.project, application or None, part, start, end, time_zone, baseline)
+
+
+def _baseline(text: str) -> Against:
+    for name in BASELINES:
+        if text in ("", name):
+            return name
+    raise UnknownField(f"against is one of {', '.join(BASELINES)}, not {text!r}")
 
 
 def _newest(

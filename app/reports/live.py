@@ -1,12 +1,13 @@
 """The sections of a report, live: for any run of days, application and segment.
 
-The period that is chosen is compared with up to twelve as long before it. Each function reads only
-what its sections need.
+The period that is chosen is compared with up to twelve before it, or stands alone. Each function
+reads only what its sections need.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Literal
 
 from sqlmodel import Session
 
@@ -19,11 +20,16 @@ from app.reports.material import Material
 from app.reports.scope import Scope, scope_over
 from app.reports.sections import coverage, fairness, scorecard, slices, trend, trust
 from app.reports.tallies import EARLIER_WEEKS, EVERYTHING, Slice, Tallies
-from app.reports.weeks import Period, days_between, periods_up_to
-from app.reports.wording import LIVE
+from app.reports.weeks import Period, days_between, periods_up_to, weekly_up_to, weeks_in
+from app.reports.wording import ALONE, LIVE, Wording, same_days
 
 MOST_DAYS_COUNTED = 31
 """Days without data are named in periods that are not longer."""
+
+
+Against = Literal["periods", "weeks", "none"]
+"""What a period is compared with: those directly before it, the same weekdays of the weeks before,
+or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +43,25 @@ class View:
     first: date
     last: date
     time_zone: str
+    against: Against = "periods"
 
     def periods(self) -> list[Period]:
-        return periods_up_to(self.first, self.last, EARLIER_WEEKS, self.time_zone)
+        """All days that are read, as periods without gaps; those without a name are not shown."""
+        if self.against == "weeks":
+            return weekly_up_to(self.first, self.last, EARLIER_WEEKS, self.time_zone)
+        earlier = EARLIER_WEEKS if self.against == "periods" else 0
+        return periods_up_to(self.first, self.last, earlier, self.time_zone)
+
+    def shown(self) -> list[int]:
+        """The places of the periods that are compared."""
+        return [place for place, period in enumerate(self.periods()) if period.name]
+
+    @property
+    def said(self) -> Wording:
+        """What the periods are called."""
+        if self.against == "weeks":
+            return same_days(weeks_in((self.last - self.first).days + 1))
+        return LIVE if self.against == "periods" else ALONE
 
     def scope(self, periods: list[Period]) -> Scope:
         return scope_over(self.project, self.application, periods, self.time_zone)
@@ -58,7 +80,8 @@ def overview(
     material = _material(session, view, criteria, tallies, chosen)
     if not view.is_part:
         material = replace(material, days=_days(session, view, now))
-    return [make(material) for make in (scorecard.section, trend.section, coverage.section)]
+    made = (scorecard.section, trend.section, coverage.section)
+    return [make(material) for make in made if material.said.compares or make != trend.section]
 
 
 def regressions(session: Session, view: View, criteria: Criteria) -> blocks.Section:
@@ -72,7 +95,7 @@ def regressions(session: Session, view: View, criteria: Criteria) -> blocks.Sect
     material = _bare(view, criteria, tallies)
     if not material.findings.hits:
         return slices.section(material)
-    tallies = with_combinations(session, last, tallies, chosen)
+    tallies = with_combinations(session, last, material.tallies, chosen)
     found = with_pairs(material.findings, tallies)
     return slices.section(replace(material, tallies=tallies, findings=found))
 
@@ -114,6 +137,7 @@ def _material(
 
 def _bare(view: View, criteria: Criteria, tallies: Tallies) -> Material:
     """What is known without labels."""
+    tallies = tallies.only(view.shown())
     found = find(tallies, list(criteria.by_name))
     return Material(
         project=view.project,
@@ -123,7 +147,7 @@ def _bare(view: View, criteria: Criteria, tallies: Tallies) -> Material:
         criteria=criteria,
         tallies=tallies,
         findings=found,
-        said=LIVE,
+        said=view.said,
     )
 
 
@@ -137,7 +161,12 @@ def _labels(
     periods = view.periods()
     found = read_labels(session, view.scope(periods), periods, chosen, criteria, tallies)
     key, value = view.part
-    return [one for one in found if not view.is_part or one.segments.get(key) == value]
+    places = {place: number for number, place in enumerate(view.shown())}
+    return [
+        one._replace(week=places[one.week])
+        for one in found
+        if one.week in places and (not view.is_part or one.segments.get(key) == value)
+    ]
 
 
 def _with_labels(material: Material, labels: list[Label]) -> Material:

@@ -6,7 +6,7 @@ evaluator that judged most interactions in the week of the report.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 EARLIER_WEEKS = 12
 
@@ -115,6 +115,25 @@ class Tallies:
             for week in range(len(self.weeks))
         ]
         return replace(self, by_criterion=own, received=tuple(received), reasons=())
+
+    def only(self, places: Sequence[int]) -> "Tallies":
+        """The tallies of the weeks at these places; the last one must be among them."""
+
+        def kept(values: Sequence[Any]) -> list[Any]:
+            return [values[place] for place in places]
+
+        by_criterion = {
+            name: {part: kept(series) for part, series in parts.items()}
+            for name, parts in self.by_criterion.items()
+        }
+        return replace(
+            self,
+            weeks=tuple(kept(self.weeks)),
+            received=tuple(kept(self.received)),
+            by_criterion=by_criterion,
+            sources={name: kept(found) for name, found in self.sources.items()},
+            releases=kept(self.releases),
+        )
 
     def of_keys(self, keys: Collection[str]) -> "Tallies":
         """The tallies of the slices of these keys; the releases stay known."""

@@ -56,8 +56,30 @@ def periods_up_to(first: date, last: date, earlier: int, zone: str) -> list[Peri
     """The days from the first to the last, and as many runs as long before them, oldest first; each
     is named by its first day."""
     days = (last - first).days + 1
-    pattern = "{0.day} {0:%b}" if days * (earlier + 1) < DAYS_OF_A_YEAR else "{0.day} {0:%b %Y}"
-    starts = [first - timedelta(days=days * back) for back in range(earlier, -1, -1)]
+    return _periods(first, earlier, days, days, zone)
+
+
+def weekly_up_to(first: date, last: date, earlier: int, zone: str) -> list[Period]:
+    """The same with whole weeks between the runs, so that each begins on the same weekday. The days
+    between two runs are a period without a name, so that the list has no gaps."""
+    days = (last - first).days + 1
+    runs = _periods(first, earlier, days, 7 * weeks_in(days), zone)
+    if days == 7 * weeks_in(days):
+        return runs
+    found = runs[:1]
+    for one in runs[1:]:
+        found += [Period("", found[-1].to_at, one.from_at), one]
+    return found
+
+
+def weeks_in(days: int) -> int:
+    """How many whole weeks hold so many days."""
+    return -(-days // 7)
+
+
+def _periods(first: date, earlier: int, days: int, step: int, zone: str) -> list[Period]:
+    pattern = "{0.day} {0:%b}" if step * (earlier + 1) < DAYS_OF_A_YEAR else "{0.day} {0:%b %Y}"
+    starts = [first - timedelta(days=step * back) for back in range(earlier, -1, -1)]
     return [
         Period(
             pattern.format(start),

@@ -9,6 +9,8 @@ class Wording:
 
     one: str
     last: str
+    compares: bool = True
+    """Whether anything stands beside the period."""
 
     @property
     def this(self) -> str:
@@ -17,3 +19,10 @@ class Wording:
 
 WEEKLY = Wording("week", "last week")
 LIVE = Wording("period", "the period before")
+ALONE = Wording("period", "", compares=False)
+
+
+def same_days(weeks: int) -> Wording:
+    """The words for the same weekdays, so many weeks before."""
+    before = "a week before" if weeks == 1 else f"{weeks} weeks before"
+    return Wording("period", f"the same days {before}")

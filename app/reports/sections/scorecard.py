@@ -27,6 +27,10 @@ def heading(material: Material) -> str:
 
 
 def _variation(material: Material) -> str:
+    if not material.said.compares:
+        judged = [one for one in material.findings.failing.values() if one.course.now.n]
+        plural = "measure was" if len(judged) == 1 else "measures were"
+        return f"{capital(spelled(len(judged)))} {plural} judged, compared with nothing"
     changes = [one.change for one in material.findings.failing.values()]
     groups = [
         ("got worse", changes.count("worse")),
@@ -77,6 +81,9 @@ def _group(number: int, verb: str) -> str:
 
 def _columns(material: Material) -> list[str]:
     said = material.said
+    target = ["Target"] if _has_targets(material) else []
+    if not said.compares:
+        return ["Measure", capital(said.this), "Corrected by labels", *target]
     return [
         "Measure",
         capital(said.this),
@@ -86,7 +93,7 @@ def _columns(material: Material) -> list[str]:
         "Usual",
         capital(f"{said.one}s"),
         "Variation",
-        *(["Target"] if _has_targets(material) else []),
+        *target,
     ]
 
 
@@ -95,10 +102,16 @@ def _row(material: Material, criterion: Criterion) -> list[blocks.Cell]:
     course, tone = measure.course, tone_of(measure)
     points = chart_points(material, measure)
     rate = course.usual.rate if course.chart else None
-    return [
+    target = [_target(measure, criterion, material.said.compares)] if _has_targets(material) else []
+    own = [
         blocks.words(capital(criterion.failures), failing_words(criterion)),
         blocks.share(course.now, tone=tone, is_supported=bool(tone)),
         _corrected(material, criterion.name),
+    ]
+    if not material.said.compares:
+        return [*own, *target]
+    return [
+        *own,
         blocks.share(course.last_week),
         blocks.difference(_shown_difference(measure), tone=tone),
         blocks.usual(rate, course.limits, len(course.baseline), of=material.said.one),
@@ -109,7 +122,7 @@ def _row(material: Material, criterion: Criterion) -> list[blocks.Cell]:
             of=material.said.one,
         ),
         blocks.state(*state_of(measure, material.said.one)),
-        *([_target(measure, criterion)] if _has_targets(material) else []),
+        *target,
     ]
 
 
@@ -117,10 +130,12 @@ def _has_targets(material: Material) -> bool:
     return any(criterion.target is not None for criterion in material.criteria)
 
 
-def _target(measure: Measure, criterion: Criterion) -> blocks.Cell:
+def _target(measure: Measure, criterion: Criterion, is_compared: bool) -> blocks.Cell:
     if criterion.target is None:
         return blocks.target(None)
     found = assurance_of(measure.course, criterion.target)
+    if not is_compared:
+        return blocks.target(criterion.target)
     return blocks.target(criterion.target, *ASSURED[found], SIGNS[found])
 
 
@@ -157,7 +172,7 @@ def _note(material: Material) -> str:
             "Usual rates and their limits (p′) come from up to "
             f"{counted(weeks, material.said.one)}{trial}."
         )
-    if _has_targets(material):
+    if _has_targets(material) and material.said.compares:
         words.append(
             "A target is consistently met or missed where it lies outside the usual limits, which "
             f"is said from {LOCKED_POINTS} {material.said.one}s on."

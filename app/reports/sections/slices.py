@@ -1,6 +1,7 @@
 """Where it changed: every slice against its own usual rate, last week and the rest of the week."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from app.reports import blocks
 from app.reports.findings import (
@@ -16,6 +17,7 @@ from app.reports.pairs import Pair, find_pairs
 from app.reports.phrases import capital, gap_sentence, lead_places, slice_name
 from app.reports.rows import MOST_SAMPLED
 from app.reports.tallies import Slice
+from app.statistics.comparison import Comparison
 
 PAIR_COLUMNS = ("Within", "And", "Both", "The rest within", "Difference", "Reading")
 MOST_PAIRS = 8
@@ -79,6 +81,8 @@ def _heading_within(material: Material, part: Slice, pairs: Sequence[Pair]) -> s
 def heading(material: Material) -> str:
     """Where a change sits, or that no slice changed."""
     findings = material.findings
+    if not material.said.compares:
+        return _heading_alone(material)
     for event in findings.events:
         places = lead_places(findings, event.criterion)
         if event.about == "failing" and event.change == "worse":
@@ -100,6 +104,15 @@ def heading(material: Material) -> str:
     if not findings.compared_slices:
         return "There are too few answers per slice to compare them"
     return "No slice got worse"
+
+
+def _heading_alone(material: Material) -> str:
+    gaps = material.findings.places(None, "gap")
+    if gaps:
+        return gap_sentence(material, gaps[0]).removesuffix(".")
+    if not material.findings.compared_slices:
+        return "There are too few answers per slice to compare them"
+    return "No slice stands out against the rest"
 
 
 def _most_of_all(pairs: Sequence[Pair]) -> str:
@@ -138,6 +151,8 @@ def _pair_row(material: Material, pair: Pair) -> list[blocks.Cell]:
 
 
 def _columns(material: Material) -> list[str]:
+    if not material.said.compares:
+        return ["Slice", capital(material.said.this), "The rest", "Against the rest", "Reading"]
     this, last = capital(material.said.this), f"Against {material.said.last}"
     return ["Slice", this, "Usual", "Change", last, "Against the rest", "Reading"]
 
@@ -146,14 +161,24 @@ def _shown(material: Material) -> list[Part]:
     """All findings, then the largest rises; a table of noise helps nobody."""
     order: tuple[Place, ...] = ("worse", "still_worse", "gap")
     found = [part for verdict in order for part in material.findings.places(None, verdict)]
+    of = _difference if material.said.compares else _gap
     rest = [
-        part
-        for part in material.findings.parts
-        if part.verdict == "none" and part.change is not None and part.change.p_value < 0.5
+        (against.p_value, number, part)
+        for number, part in enumerate(material.findings.parts)
+        if part.verdict == "none" and (against := of(part)) is not None and against.p_value < 0.5
     ]
-    rest.sort(key=lambda part: part.change.p_value if part.change else 1.0)
-    shown = [*found, *rest][: max(MOST_ROWS, len(found[:20]))]
-    return sorted(shown, key=lambda part: -(part.change.difference if part.change else 0.0))
+    shown = [*found, *(part for *_, part in sorted(rest, key=itemgetter(0, 1)))][
+        : max(MOST_ROWS, len(found[:20]))
+    ]
+    return sorted(shown, key=lambda part: -(one.difference if (one := of(part)) else 0.0))
+
+
+def _difference(part: Part) -> Comparison | None:
+    return part.change
+
+
+def _gap(part: Part) -> Comparison | None:
+    return part.gap
 
 
 def _label(material: Material, part: Part) -> str:
@@ -182,6 +207,14 @@ def _change_tone(part: Part) -> str:
 def _row(material: Material, part: Part) -> list[blocks.Cell]:
     tone = READINGS[part.verdict][1]
     is_supported = part.verdict != "none"
+    if not material.said.compares:
+        return [
+            blocks.words(_label(material, part)),
+            blocks.share(part.course.now, tone=tone, is_supported=is_supported),
+            blocks.share(part.rest, is_supported=True),
+            blocks.difference(part.gap, tone=tone),
+            blocks.state(*READINGS[part.verdict]),
+        ]
     new = f"new {material.said.this}; usual rate of all answers" if part.is_new else ""
     return [
         blocks.words(_label(material, part), new),
