@@ -18,7 +18,7 @@ from sqlmodel import Session, SQLModel
 
 from app.errors import Busy, SetupError
 
-SCHEMA_HEAD = "0013"
+SCHEMA_HEAD = "0014"
 BUSY_TIMEOUT_SECONDS = 5
 WAIT_MS = 1000 * BUSY_TIMEOUT_SECONDS
 _TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()

@@ -282,8 +282,10 @@ def tree_of(spans: Sequence[Span]) -> list[Node]:
 
 
 def _arrived(session: Session, project: str) -> tuple[int, datetime | None]:
-    query = select(func.count(), func.max(Interaction.started_at))
-    return session.exec(query.where(Interaction.project == project)).one()
+    # Two questions, because for both at once the database would compare the times of all.
+    number, newest = select(func.count()), select(func.max(Interaction.started_at))
+    total = session.exec(number.where(Interaction.project == project)).one()
+    return total, session.exec(newest.where(Interaction.project == project)).one()
 
 
 def _judged(session: Session, project: str) -> dict[str, tuple[int, int]]:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, event
 from sqlmodel import Session
 
 from app.database import open_database, reading
+from app.store import saying
 from app.store.evaluations import claim, coverage, evaluations_of
 from app.store.interactions import (
     InteractionFilter,
@@ -25,7 +26,10 @@ from benchmarks import reading as measured
 from tests.builders import FAKE_EVALUATORS
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-SCANS = ("SCAN interaction", "SCAN evaluation", "SCAN rollup", "SCAN span", "SCAN trace")
+SCANS = tuple(
+    f"SCAN {name}"
+    for name in ("interaction", "evaluation", "rollup", "span", "trace", "search_entry", "entry")
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,9 @@ READS: dict[str, Callable[[Session], object]] = {
     "failed": listed(status="failed"),
     "failed on a criterion": listed(status="failed", criterion="toxicity"),
     "scored": listed(status="scored"),
+    "words": listed(text="warehouse"),
+    "words that nobody said": listed(text="xylophone"),
+    "words of an application": listed(text="warehouse", application="shop"),
     "a trace": lambda session: interactions_of_trace(session, "default", "0" * 32),
     "evaluations": lambda session: evaluations_of(session, ["a", "b"]),
     "applications": lambda session: applications(session, "default"),
@@ -89,6 +96,21 @@ def test_a_list_comes_out_of_its_index_in_order(engine: Engine, name: str) -> No
         READS[name](session)
     plan = plan_of(engine, *seen[0])
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
+
+
+def test_words_that_many_say_are_looked_for_among_the_newest(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saying, "FEW", 10)
+    monkeypatch.setattr(saying, "WINDOW", 100)
+    with reading(engine) as session, statements(engine) as seen:
+        page = listed(text="warehouse")(session)
+    assert len(page.rows) == 50
+    looked_at = [values[0] for statement, values in seen if "min(id)" in statement]
+    assert len(looked_at) <= 2
+    for statement, values in seen:
+        plan = plan_of(engine, statement, values)
+        assert not [step for step in plan if step.startswith(SCANS)], (statement, plan)
 
 
 def test_a_label_pages_through_all_that_have_it(engine: Engine) -> None:

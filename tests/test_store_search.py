@@ -1,12 +1,14 @@
 """Full-text search says the same on both databases and follows what is stored."""
 
-from datetime import datetime
+import random
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine
 from sqlmodel import select
 
 from app.database import transaction
+from app.store import saying
 from app.store.interactions import InteractionFilter, drop_interactions, list_interactions
 from app.store.search import terms_of, words_condition
 from app.tables import Interaction
@@ -101,3 +103,54 @@ def test_terms_are_words_and_phrases_without_signs() -> None:
         (("hello", "world"), False),
         (("e", "mail"), True),
     ]
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("application", [None, "shop"])
+def test_pages_of_a_search_hold_all_that_say_it_newest_first_in_whatever_order_they_came(
+    engine: Engine,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+    application: str | None,
+) -> None:
+    monkeypatch.setattr(saying, "FEW", few)
+    monkeypatch.setattr(saying, "WINDOW", 3)
+    monkeypatch.setattr(saying, "WIDER", 2)
+    rows = _shuffled(now)
+    save(engine, rows)
+    other = [an_interaction(trace_id=row.trace_id, project="other") for row in rows]
+    save(engine, other)
+    moved = an_interaction(
+        trace_id=rows[0].trace_id, prompt="A jacket", started_at=now + timedelta(days=9)
+    )
+    save(engine, [moved])
+    filters = InteractionFilter(text="jack", application=application)
+    wanted = sorted([moved, *rows[1:]], key=lambda row: (row.started_at, row.id), reverse=True)
+    assert _paged(engine, filters) == [row.id for row in wanted if "jacket" in row.prompt]
+
+
+def _shuffled(now: datetime) -> list[Interaction]:
+    """Three times as many as say it, some at the same moment, not in the order of their times."""
+    rng = random.Random(5)
+    return [
+        an_interaction(
+            trace_id=f"{n + 1:032x}",
+            prompt="A jacket" if n % 3 == 0 else "A coat",
+            application="shop",
+            started_at=now + timedelta(hours=rng.randrange(20)),
+        )
+        for n in range(60)
+    ]
+
+
+def _paged(engine: Engine, filters: InteractionFilter) -> list[str]:
+    found: list[str] = []
+    cursor = None
+    while True:
+        with transaction(engine) as session:
+            page = list_interactions(session, "default", filters, cursor=cursor, limit=4)
+        found += [row.id for row in page.rows]
+        cursor = page.next_cursor
+        if cursor is None:
+            return found

@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,13 +13,20 @@ from sqlalchemy import and_, delete, func, or_, text
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from app.database import exclude_others
+from app.database import exclude_others, is_sqlite
 from app.errors import BadRequest, NotFound
 from app.store.complaints import has_feedback, has_feedback_below
 from app.store.erased import let_nothing_be_erased, parted_by_erasure
 from app.store.evaluations import enqueue, evaluations_of, reset
 from app.store.rollups import Contribution, roll_up
-from app.store.search import forget_words, index_words, words_condition
+from app.store.saying import Place, few_say, that_say
+from app.store.search import (
+    date_words,
+    forget_words,
+    index_words,
+    indexed_terms,
+    words_condition,
+)
 from app.tables import Annotation, Evaluation, Interaction, ReviewItem
 from evaluators.protocol import EvaluatorSpec
 
@@ -201,12 +208,44 @@ def list_interactions(
         ids = session.exec(_ids_by_verdict(project, filters, after).limit(limit + 1))
         found = _stored(session, [one for one, _ in ids])
         rows = sorted(found.values(), key=lambda row: (row.started_at, row.id), reverse=True)
+    elif _leads(session, filters):
+        rows = _saying(session, project, filters, after, limit + 1)
     else:
         query = _older(matching(project, filters), Interaction.started_at, Interaction.id, after)
         newest_first = (col(Interaction.started_at).desc(), col(Interaction.id).desc())
         rows = list(session.exec(query.order_by(*newest_first).limit(limit + 1)))
     more = len(rows) > limit
     return Page(rows[:limit], _cursor(rows[limit - 1]) if more else None)
+
+
+def _leads(session: Session, filters: InteractionFilter) -> bool:
+    """Whether the words are looked for first, and what says them is held against the other filters.
+
+    Not where many say it and few pass the others.
+    """
+    terms = indexed_terms(filters.text or "")
+    if not terms or not is_sqlite(session):
+        return False
+    return replace(filters, text=None) == InteractionFilter() or few_say(session, terms)
+
+
+def _saying(
+    session: Session, project: str, filters: InteractionFilter, after: Place | None, most: int
+) -> list[Interaction]:
+    """The newest interactions that say it and pass the other filters."""
+    query = matching(project, replace(filters, text=None))
+    found: list[Interaction] = []
+    for ids in that_say(session, project, indexed_terms(filters.text or ""), after):
+        size = most
+        left = list(ids)
+        while left and len(found) < most:
+            some, left = left[:size], left[size:]
+            size = IDS_PER_QUERY
+            rows = session.exec(query.where(col(Interaction.id).in_(some)))
+            found += sorted(rows, key=lambda row: (row.started_at, row.id), reverse=True)
+        if len(found) >= most:
+            break
+    return found[:most]
 
 
 def matching(project: str, filters: InteractionFilter) -> SelectOfScalar[Interaction]:
@@ -327,6 +366,7 @@ def _change(
         setattr(old, name, getattr(new, name))
     for evaluation in evaluations:
         evaluation.started_at = old.started_at
+    date_words(session, old)
     if words_changed:
         forget_words(session, [old.id])
         index_words(session, [old])

@@ -10,10 +10,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, or_, text
+from sqlalchemy import Boolean, ColumnElement, bindparam, or_, text
 from sqlalchemy.ext.compiler import compiles
 from sqlmodel import Session, col
 
+from app.columns import UtcDateTime
 from app.database import is_sqlite
 from app.tables import Interaction
 
@@ -32,6 +33,14 @@ POSTGRES_WORDS = (
 )
 """What is indexed; migrations spell it in the same way, or the index is not used."""
 
+ENTER = text(
+    "INSERT INTO search_entry (interaction_id, project, started_at) "
+    "VALUES (:id, :project, :started_at)"
+).bindparams(bindparam("started_at", type_=UtcDateTime))
+DATE = text(
+    "UPDATE search_entry SET started_at = :started_at WHERE interaction_id = :id"
+).bindparams(bindparam("started_at", type_=UtcDateTime))
+
 Term = tuple[tuple[str, ...], bool]
 """The words that must follow each other, and whether the last may be the beginning of one."""
 
@@ -48,11 +57,10 @@ class WordsMatch(ColumnElement[bool]):
 
 @compiles(WordsMatch, "sqlite")
 def _in_sqlite(element: WordsMatch, compiler: Any, **_: Any) -> str:
-    query = " ".join(_fts5_term(*term) for term in element.terms)
     return (
         "interaction.id IN (SELECT search_entry.interaction_id FROM search_entry WHERE "
         "search_entry.id IN (SELECT rowid FROM search_words WHERE search_words MATCH "
-        f"{_quoted(query)}))"
+        f"{_quoted(fts5_query(element.terms))}))"
     )
 
 
@@ -63,10 +71,19 @@ def _in_postgres(element: WordsMatch, compiler: Any, **_: Any) -> str:
     return f"{words} @@ to_tsquery('simple', {_quoted(query)})"
 
 
+def indexed_terms(wanted: str) -> list[Term]:
+    """The terms of a search that the index can answer; none where every text must be read."""
+    return [] if UNSPACED.search(wanted) else terms_of(wanted)
+
+
+def fts5_query(terms: Sequence[Term]) -> str:
+    """The terms as a query of SQLite's index."""
+    return " ".join(_fts5_term(*term) for term in terms)
+
+
 def words_condition(wanted: str) -> ColumnElement[bool]:
     """The condition that an interaction says what somebody searches for."""
-    terms = terms_of(wanted)
-    if terms and not UNSPACED.search(wanted):
+    if terms := indexed_terms(wanted):
         return WordsMatch(terms)
     pattern = f"%{_escape_like(wanted.strip())}%"
     in_prompt = col(Interaction.prompt).ilike(pattern, escape="\\")
@@ -87,9 +104,10 @@ def index_words(session: Session, rows: Sequence[Interaction]) -> None:
     """Let new interactions be found by their words; in the transaction that stores them."""
     if not rows or not is_sqlite(session):
         return
-    values = [{"id": row.id, "prompt": row.prompt, "response": row.response} for row in rows]
+    names = ("id", "project", "started_at", "prompt", "response")
+    values = [{name: getattr(row, name) for name in names} for row in rows]
     connection = session.connection()
-    connection.execute(text("INSERT INTO search_entry (interaction_id) VALUES (:id)"), values)
+    connection.execute(ENTER, values)
     connection.execute(
         text(
             "INSERT INTO search_words (rowid, prompt, response) "
@@ -98,6 +116,12 @@ def index_words(session: Session, rows: Sequence[Interaction]) -> None:
         ),
         values,
     )
+
+
+def date_words(session: Session, row: Interaction) -> None:
+    """Let a search give an interaction at its new time."""
+    if is_sqlite(session):
+        session.connection().execute(DATE, {"id": row.id, "started_at": row.started_at})
 
 
 def forget_words(session: Session, ids: Sequence[str]) -> None:
