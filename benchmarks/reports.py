@@ -22,6 +22,7 @@ from sqlmodel import Session, col
 from app.criteria import read_criteria
 from app.database import open_database, reading
 from app.reports import build_report, live
+from app.reports.counting import count_periods, with_combinations
 from app.reports.live import View
 from app.reports.tallies import EVERYTHING, Slice
 from app.reports.trends import Asked, trend_points
@@ -77,6 +78,12 @@ def _reads(session: Session) -> dict[str, Callable[[], object]]:
         asked = Asked("default", "groundedness", bucket, from_at=last - timedelta(days=days))
         return trend_points(session, asked, by=by)
 
+    def baseline() -> object:
+        periods = view.periods()
+        scope, names = view.scope(periods), list(criteria.by_name)
+        tallies, chosen = count_periods(session, scope, periods, names, [part.key])
+        return with_combinations(session, view.scope(periods[-1:]), tallies, chosen)
+
     part = Slice("language", "de")
     last = newest.date()
     view = View("default", None, EVERYTHING, last - timedelta(days=6), last, "UTC")
@@ -93,6 +100,8 @@ def _reads(session: Session) -> dict[str, Callable[[], object]]:
             session, within, criteria, now=now
         ),
         "dashboard of a segment: slices": lambda: live.regressions(session, within, criteria),
+        "baseline of these: slices from a sample of all segments": baseline,
+        "dashboard of a segment: fairness": lambda: live.groups(session, within, criteria),
         "report of a week, with the twelve before it": report,
         "trend of six weeks by day": lambda: trend("day", 42),
         "trend of twelve weeks by week": lambda: trend("week", 84),

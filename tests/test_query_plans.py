@@ -10,7 +10,11 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlmodel import Session
 
+from app.criteria import read_criteria
 from app.database import open_database, reading
+from app.reports import live
+from app.reports.live import View
+from app.reports.tallies import Slice
 from app.store import saying
 from app.store.evaluations import claim, coverage, evaluations_of
 from app.store.interactions import (
@@ -72,6 +76,11 @@ READS: dict[str, Callable[[Session], object]] = {
         interactions=32,
         lease_seconds=60,
         max_attempts=3,
+    ),
+    "slices of a segment": lambda session: live.regressions(
+        session,
+        View("default", None, Slice("language", "de"), NOON.date(), NOON.date(), "UTC"),
+        read_criteria(),
     ),
     "trend": lambda session: counts_between(session, DailyRollup, "default", "bias", from_at=NOON),
     "trend by segment": lambda session: counts_between(

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from app.database import reading, transaction
 from app.migrate import migrate, migrate_down
+from app.reports import rows
 from app.reports.counting import (
     Count,
     count_periods,
@@ -16,9 +17,9 @@ from app.reports.counting import (
     of_row,
     with_combinations,
 )
-from app.reports.rows import MOST_SAMPLED, of_sample, read_rows
+from app.reports.rows import MOST_SAMPLED, MOST_SAMPLED_WITHIN, of_sample, read_rows
 from app.reports.scope import scope_of
-from app.reports.tallies import Tallies
+from app.reports.tallies import Slice, Tallies, Tally
 from app.reports.weeks import as_periods, week_bounds
 from app.store.rollups import Contribution, roll_up
 from app.tables import Evaluation, Interaction, Rollup
@@ -82,13 +83,13 @@ def test_tallies_from_rollups_equal_those_from_rows(
     weeks: Engine, zone: str, application: str | None
 ) -> None:
     with reading(weeks) as session:
-        rows = from_rows(session, zone, application)
+        counted = from_rows(session, zone, application)
         found = from_rollups(session, zone, application)
-    assert rows.by_criterion["groundedness"]
-    assert found.by_criterion == rows.by_criterion
-    assert found.sources == rows.sources
-    assert found.judges == rows.judges
-    assert found.reasons == rows.reasons
+    assert counted.by_criterion["groundedness"]
+    assert found.by_criterion == counted.by_criterion
+    assert found.sources == counted.sources
+    assert found.judges == counted.judges
+    assert found.reasons == counted.reasons
 
 
 def test_verdicts_are_told_apart_by_the_precision_that_they_were_computed_in(weeks: Engine) -> None:
@@ -133,20 +134,59 @@ def test_what_was_received_stays_at_least_what_was_judged_when_rows_are_pruned(
     assert after.received[0] >= after.of("bias")[0].judged > 0
 
 
-def test_a_small_week_is_combined_whole_and_a_large_one_by_a_bound_on_the_digest(
-    weeks: Engine,
-) -> None:
+def test_a_small_week_is_combined_whole_and_a_large_one_by_a_bound_on_the_digest() -> None:
     assert of_sample(MOST_SAMPLED) == []
-    assert "4000" in str(of_sample(4 * MOST_SAMPLED)[0].compile(compile_kwargs=LITERAL))
+    assert bound_of(4 * MOST_SAMPLED) == "40000000"
+    assert of_sample(MOST_SAMPLED, within=MOST_SAMPLED_WITHIN) == []
+    assert bound_of(4 * MOST_SAMPLED, within=10) == "40000000"
+    assert bound_of(2000, within=2000) == ""
+    assert bound_of(8 * MOST_SAMPLED_WITHIN, within=4 * MOST_SAMPLED_WITHIN) == "40000000"
+
+
+def bound_of(received: int, within: int | None = None) -> str:
+    """The digits that ids of the sample lie below, or none where all are read."""
+    return "".join(
+        str(one.compile(compile_kwargs={"literal_binds": True})).split("'")[1]
+        for one in of_sample(received, within)
+    )
+
+
+def test_combinations_of_a_slice_are_those_of_everything_that_hold_it(weeks: Engine) -> None:
+    parts = (Slice("language", "de"), Slice("application", "shop"), Slice("model", "large"))
     with reading(weeks) as session:
         everything, periods = scope_of("default", None, WEEKS, "UTC"), as_periods(WEEKS, "UTC")
         tallies, chosen = count_periods(session, everything, periods, list(RATES))
         scope = scope_of("default", None, WEEKS[-1:], "UTC")
         whole = with_combinations(session, scope, tallies, chosen)
+        for part in parts:
+            found = with_combinations(session, scope, tallies, chosen, part)
+            assert judged_within(found, part) == judged_within(whole, part)
+            assert found.combined == tallies.of("groundedness", part)[-1].judged > 0
     assert whole.combined == tallies.of("groundedness")[-1].judged
+    assert whole.combined_of == 0
 
 
-LITERAL: dict[str, Any] = {"literal_binds": True}
+def judged_within(tallies: Tallies, part: Slice) -> dict[tuple[str, frozenset[Slice]], Tally]:
+    return {
+        (name, members): tally
+        for name, known in tallies.combinations.items()
+        for members, tally in known.items()
+        if part in members
+    }
+
+
+def test_a_sample_says_how_many_it_was_drawn_from(
+    weeks: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "MOST_SAMPLED_WITHIN", 10)
+    part = Slice("channel", "web")
+    with reading(weeks) as session:
+        scope = scope_of("default", None, WEEKS[-1:], "UTC")
+        periods = as_periods(WEEKS[-1:], "UTC")
+        tallies, chosen = count_periods(session, scope, periods, list(RATES))
+        found = with_combinations(session, scope, tallies, chosen, part)
+    assert 0 < found.combined < found.combined_of
+    assert found.combined_of == max(tallies.of(name, part)[-1].judged for name in RATES)
 
 
 def test_the_migration_counts_again_what_was_counted_before_it(weeks: Engine) -> None:

@@ -19,11 +19,11 @@ from app.reports.counted import (
     read_waiting,
     untold_hours,
 )
-from app.reports.rows import of_hours, of_sample, read_rows
+from app.reports.rows import of_hours, of_part, of_sample, read_combinations, read_rows
 from app.reports.scope import Scope
 from app.reports.tallies import EVERYTHING, Judge, Reason, Slice, Source, Tallies, Tally
 from app.reports.weeks import Period
-from app.store.rollups import JUDGE, REASON, reason_value
+from app.store.rollups import COUNTED, JUDGE, REASON, reason_value
 from app.tables import Interaction
 
 MOST_REASONS = 200
@@ -169,27 +169,34 @@ def count_days(
 
 
 def with_combinations(
-    session: Session, scope: Scope, tallies: Tallies, evaluators: Mapping[str, str]
+    session: Session,
+    scope: Scope,
+    tallies: Tallies,
+    evaluators: Mapping[str, str],
+    part: Slice = EVERYTHING,
 ) -> Tallies:
-    """The tallies with the combinations of segments of the last week, from a sample of it where it
-    received more than twenty thousand interactions."""
+    """The tallies with the combinations of segments of the last week, of the answers that share a
+    slice; from a sample where there are many."""
+    judged = [tallies.of(name, part)[-1].judged for name in evaluators]
+    within = None if part == EVERYTHING else max(judged, default=0)
+    sample = of_sample(tallies.received[-1], within)
+    conditions = sample if part == EVERYTHING else [*sample, of_part(part)]
     found: dict[str, dict[frozenset[Slice], Tally]] = defaultdict(dict)
-    sample = of_sample(tallies.received[-1])
-    for row in read_rows(session, scope, [scope.to_at], evaluators, sample):
-        one = of_row(row)
-        known, whole = found[one.criterion], frozenset(one.parts)
-        known[whole] = known.get(whole, Tally()) + one.tally
+    for row in read_combinations(session, scope, evaluators, conditions):
+        known, whole = found[row.criterion], frozenset(_parts_of(row))
+        known[whole] = known.get(whole, Tally()) + _tally(row.status, row.passed, row.interactions)
     answers = [sum(tally.judged for tally in known.values()) for known in found.values()]
-    return replace(tallies, combinations=found, combined=max(answers, default=0))
+    drawn_from = max(judged, default=0) if sample else 0
+    combined = max(answers, default=0)
+    return replace(tallies, combinations=found, combined=combined, combined_of=drawn_from)
 
 
 def of_row(row: Any) -> Counted:
     """What a group of rows counts for."""
-    tally = _tally(row.status, row.passed, row.interactions)
-    is_open = bool(tally.pending or tally.skipped)
     return Counted(
-        *(row.week, row.criterion, row.evaluator, row.version, tally),
-        parts=[EVERYTHING] if is_open else list(_slices(row)),
+        *(row.week, row.criterion, row.evaluator, row.version),
+        _tally(row.status, row.passed, row.interactions),
+        parts=_parts_of(row),
         judge=(row.threshold, row.weights_digest, row.calibration, row.precision),
         reason=reason_value(row.status, row.reason),
     )
@@ -248,6 +255,12 @@ def _tally(status: str, passed: bool | None, interactions: int) -> Tally:
     if status == "abstained":
         return Tally(abstained=interactions)
     return Tally(failed=interactions) if status == "failed" else Tally(skipped=interactions)
+
+
+def _parts_of(row: Any) -> list[Slice]:
+    """All slices of what was judged; what was not counts for everything only."""
+    is_judged = row.status in COUNTED
+    return list(_slices(row)) if is_judged else [EVERYTHING]
 
 
 def _slices(row: Any) -> Iterator[Slice]:

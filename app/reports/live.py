@@ -86,18 +86,25 @@ def overview(
 
 def regressions(session: Session, view: View, criteria: Criteria) -> blocks.Section:
     """The slices against what is usual for them; of a segment, what else its answers share."""
-    keys = [view.part.key] if view.is_part else None
-    tallies, chosen = _tallies(session, view, criteria, keys)
-    last = view.scope(view.periods()[-1:])
     if view.is_part:
-        tallies = with_combinations(session, last, tallies, chosen)
-        return slices.section_within(_bare(view, criteria, tallies), view.part)
+        return _regressions_within(session, view, criteria)
+    tallies, chosen = _tallies(session, view, criteria, None)
     material = _bare(view, criteria, tallies)
     if not material.findings.hits:
         return slices.section(material)
+    last = view.scope(view.periods()[-1:])
     tallies = with_combinations(session, last, material.tallies, chosen)
     found = with_pairs(material.findings, tallies)
     return slices.section(replace(material, tallies=tallies, findings=found))
+
+
+def _regressions_within(session: Session, view: View, criteria: Criteria) -> blocks.Section:
+    """What else the answers of a segment share; no earlier period is read for it."""
+    period = view.periods()[-1:]
+    scope, names = view.scope(period), list(criteria.by_name)
+    tallies, chosen = count_periods(session, scope, period, names, [view.part.key])
+    tallies = with_combinations(session, scope, tallies, chosen, view.part)
+    return slices.section_within(_bare(view, criteria, tallies), view.part)
 
 
 def confidence(session: Session, view: View, criteria: Criteria) -> blocks.Section:
@@ -111,7 +118,8 @@ def groups(session: Session, view: View, criteria: Criteria) -> blocks.Section:
     tallies, chosen = _tallies(session, view, criteria, [view.part.key, *fairness.GROUP_KEYS])
     if view.is_part:
         scope = view.scope(view.periods()[-1:])
-        tallies = with_combinations(session, scope, tallies, chosen).mixed(view.part)
+        tallies = with_combinations(session, scope, tallies, chosen, view.part)
+        tallies = tallies.mixed(view.part)
     labels = _labels(session, view, criteria, tallies, chosen)
     return fairness.section(_with_labels(_bare(view, criteria, tallies), labels))
 

@@ -102,6 +102,8 @@ class Tallies:
     """Per week the releases that answers came from."""
     combined: int = 0
     """How many answers the combinations were read from."""
+    combined_of: int = 0
+    """How many answers those were drawn from; 0 where all were read."""
 
     def of(self, criterion: str, part: Slice = EVERYTHING) -> Sequence[Tally]:
         """One tally per week; empty tallies where nothing was judged."""

@@ -15,8 +15,7 @@ from app.reports.material import Material
 from app.reports.numbers import count, counted, listed
 from app.reports.pairs import Pair, find_pairs
 from app.reports.phrases import capital, gap_sentence, lead_places, slice_name
-from app.reports.rows import MOST_SAMPLED
-from app.reports.tallies import Slice
+from app.reports.tallies import Slice, Tallies
 from app.statistics.comparison import Comparison
 
 PAIR_COLUMNS = ("Within", "And", "Both", "The rest within", "Difference", "Reading")
@@ -126,14 +125,17 @@ def _pair_table(material: Material, pairs: Sequence[Pair]) -> blocks.Block:
     rows = [_pair_row(material, pair) for pair in pairs[: max(MOST_PAIRS, len(standing))]]
     number = counted(len(pairs), "comparison")
     caption = f"Two slices at once: {number}, corrected together"
-    combined, received = material.tallies.combined, material.received
-    if combined < received and received > MOST_SAMPLED:
-        caption += (
-            f"; from {count(combined)} of {count(received)} answers, drawn by the digest that is "
-            "their id"
-        )
+    caption += sample_of(material.tallies)
     table = blocks.table(PAIR_COLUMNS, rows, caption=caption)
     return table if standing else blocks.folded(caption, [table])
+
+
+def sample_of(tallies: Tallies) -> str:
+    """The end of a caption: how many answers a comparison within a slice was drawn from."""
+    if not tallies.combined_of:
+        return ""
+    numbers = f"{count(tallies.combined)} of {count(tallies.combined_of)}"
+    return f"; from {numbers} answers, drawn by the digest that is their id"
 
 
 def _pair_row(material: Material, pair: Pair) -> list[blocks.Cell]:
