@@ -104,7 +104,8 @@ def _regressions_within(session: Session, view: View, criteria: Criteria) -> blo
     scope, names = view.scope(period), list(criteria.by_name)
     tallies, chosen = count_periods(session, scope, period, names, [view.part.key])
     tallies = with_combinations(session, scope, tallies, chosen, view.part)
-    return slices.section_within(_bare(view, criteria, tallies), view.part)
+    material = _bare(view, criteria, tallies.of_keys([""]))
+    return slices.section_within(material, view.part)
 
 
 def confidence(session: Session, view: View, criteria: Criteria) -> blocks.Section:

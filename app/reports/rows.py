@@ -19,9 +19,9 @@ from app.tables import Evaluation, Interaction
 
 MOST_SAMPLED = 20_000
 """How many interactions of a week are read where rows must be."""
-MOST_SAMPLED_WITHIN = 2_500
+MOST_SAMPLED_WITHIN = 2_000
 """How many of them have the segment that is looked into: of so many, a quarter that fails 5 points
-oftener than the rest, where 10 % fail, lies more than three standard errors apart."""
+oftener than the rest, where 10 % fail, lies three standard errors apart."""
 HASH_RANGE = 16**8
 
 
