@@ -99,12 +99,9 @@ def regressions(session: Session, view: View, criteria: Criteria) -> blocks.Sect
 
 
 def _regressions_within(session: Session, view: View, criteria: Criteria) -> blocks.Section:
-    """What else the answers of a segment share; no earlier period is read for it."""
-    period = view.periods()[-1:]
-    scope, names = view.scope(period), list(criteria.by_name)
-    tallies, chosen = count_periods(session, scope, period, names, [view.part.key])
-    tallies = with_combinations(session, scope, tallies, chosen, view.part)
-    material = _bare(view, criteria, tallies.of_keys([""]))
+    """What else the answers of a segment share."""
+    tallies, _ = _combined(session, view, criteria)
+    material = _bare(_alone(view), criteria, tallies.of_keys([""]))
     return slices.section_within(material, view.part)
 
 
@@ -116,13 +113,26 @@ def confidence(session: Session, view: View, criteria: Criteria) -> blocks.Secti
 
 def groups(session: Session, view: View, criteria: Criteria) -> blocks.Section:
     """How groups of people are served; within a segment, in this period only."""
-    tallies, chosen = _tallies(session, view, criteria, [view.part.key, *fairness.GROUP_KEYS])
     if view.is_part:
-        scope = view.scope(view.periods()[-1:])
-        tallies = with_combinations(session, scope, tallies, chosen, view.part)
-        tallies = tallies.mixed(view.part)
+        tallies, chosen = _combined(session, view, criteria)
+        view, tallies = _alone(view), tallies.mixed(view.part)
+    else:
+        tallies, chosen = _tallies(session, view, criteria, fairness.GROUP_KEYS)
     labels = _labels(session, view, criteria, tallies, chosen)
     return fairness.section(_with_labels(_bare(view, criteria, tallies), labels))
+
+
+def _alone(view: View) -> View:
+    """The same, compared with nothing."""
+    return replace(view, against="none")
+
+
+def _combined(session: Session, view: View, criteria: Criteria) -> tuple[Tallies, dict[str, str]]:
+    """What else the answers of a segment share, in this period; no earlier one is read for it."""
+    now = _alone(view)
+    tallies, chosen = _tallies(session, now, criteria, [view.part.key])
+    scope = now.scope(now.periods())
+    return with_combinations(session, scope, tallies, chosen, view.part), chosen
 
 
 def _tallies(

@@ -6,6 +6,7 @@ from app.reports.findings import Findings, Measure, Part, share_of, too_few_to_s
 from app.reports.marks import came_in
 from app.reports.material import Material, reasons_of
 from app.reports.numbers import (
+    count,
     counted,
     listed,
     percent,
@@ -14,7 +15,7 @@ from app.reports.numbers import (
     points_range,
     short_week,
 )
-from app.reports.tallies import Slice
+from app.reports.tallies import Slice, Tallies
 from app.reports.targets import missed_words
 from app.statistics.comparison import compare_shares
 
@@ -35,6 +36,14 @@ def capital(words: str) -> str:
 def slice_name(where: Slice) -> str:
     """A slice in words: "language de"."""
     return f"{where.key.replace('_', ' ')} {where.value}"
+
+
+def sample_words(tallies: Tallies) -> str:
+    """How many answers a look into a slice was drawn from, "" where all were read."""
+    if not tallies.combined_of:
+        return ""
+    numbers = f"{count(tallies.combined)} of {count(tallies.combined_of)}"
+    return f"from {numbers} answers, drawn by the digest that is their id"
 
 
 def rate_words(share: Share, *, is_supported: bool = False) -> str:

@@ -11,7 +11,7 @@ from app.reports.findings import share_of
 from app.reports.labels import Label, drawn_labels
 from app.reports.material import Material
 from app.reports.numbers import counted, listed, points
-from app.reports.phrases import capital
+from app.reports.phrases import capital, sample_words
 from app.reports.tallies import Slice
 from app.statistics.comparison import Comparison, compare_shares
 from app.statistics.corrected_rate import CorrectedRate, corrected_gap, prediction_powered_rate
@@ -295,7 +295,9 @@ def _note(material: Material, groups: Sequence[Group]) -> str:
     if not groups:
         return ""
     said, compared = material.said, sum(group.comparison is not None for group in groups)
-    return (
+    sample = sample_words(material.tallies)
+    drawn = f"The groups are counted {sample}. " if sample else ""
+    return drawn + (
         f"{capital(said.this)} and up to {POOLED_WEEKS - 1} comparable, ordinary {said.one}s "
         "before it, so that "
         f"small groups can be seen; {counted(compared, 'comparison')} with the largest group, "

@@ -12,10 +12,10 @@ from app.reports.findings import (
     Place,
 )
 from app.reports.material import Material
-from app.reports.numbers import count, counted, listed
+from app.reports.numbers import counted, listed
 from app.reports.pairs import Pair, find_pairs
-from app.reports.phrases import capital, gap_sentence, lead_places, slice_name
-from app.reports.tallies import Slice, Tallies
+from app.reports.phrases import capital, gap_sentence, lead_places, sample_words, slice_name
+from app.reports.tallies import Slice
 from app.statistics.comparison import Comparison
 
 PAIR_COLUMNS = ("Within", "And", "Both", "The rest within", "Difference", "Reading")
@@ -124,18 +124,10 @@ def _pair_table(material: Material, pairs: Sequence[Pair]) -> blocks.Block:
     standing = [pair for pair in pairs if pair.holds]
     rows = [_pair_row(material, pair) for pair in pairs[: max(MOST_PAIRS, len(standing))]]
     number = counted(len(pairs), "comparison")
-    caption = f"Two slices at once: {number}, corrected together"
-    caption += sample_of(material.tallies)
+    sample = sample_words(material.tallies)
+    caption = "; ".join(filter(None, [f"Two slices at once: {number}, corrected together", sample]))
     table = blocks.table(PAIR_COLUMNS, rows, caption=caption)
     return table if standing else blocks.folded(caption, [table])
-
-
-def sample_of(tallies: Tallies) -> str:
-    """The end of a caption: how many answers a comparison within a slice was drawn from."""
-    if not tallies.combined_of:
-        return ""
-    numbers = f"{count(tallies.combined)} of {count(tallies.combined_of)}"
-    return f"; from {numbers} answers, drawn by the digest that is their id"
 
 
 def _pair_row(material: Material, pair: Pair) -> list[blocks.Cell]:
