@@ -1,6 +1,7 @@
 """What is judged, read from one TOML file: question, guideline, labels, direction, threshold."""
 
 import hashlib
+import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import SetupError, UnknownField
 
+GUIDELINE = (
+    "name",
+    "question",
+    "guideline",
+    "passing_example",
+    "failing_example",
+    "labels",
+    "marks_sentences",
+    "groups",
+)
 BUNDLED = Path(__file__).with_name("criteria.toml")
 
 
@@ -50,6 +61,13 @@ class Criterion(BaseModel):
     groups: tuple[str, ...] = ()
     """Groups of people, of which a failing label may name those concerned."""
 
+    @property
+    def guideline_version(self) -> str:
+        """Hexadecimal sha256 of what a reviewer goes by, which annotations carry; not of thresholds
+        and targets."""
+        told = self.model_dump(include=set(GUIDELINE))
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
     def passes(self, score: float) -> bool:
         """Whether a score lies on the good side of the threshold; the threshold itself passes."""
         if self.higher_is_better:
@@ -75,7 +93,13 @@ class Criteria:
 
     by_name: Mapping[str, Criterion]
     digest: str
-    """Hexadecimal sha256 of the file: the guideline version that annotations carry."""
+    """Hexadecimal sha256 of the file."""
+
+    @property
+    def guideline_version(self) -> str:
+        """Hexadecimal sha256 of the guidelines of all criteria together."""
+        versions = " ".join(one.guideline_version for one in self)
+        return hashlib.sha256(versions.encode()).hexdigest()
 
     def __iter__(self) -> Iterator[Criterion]:
         return iter(self.by_name.values())

@@ -229,7 +229,7 @@ def annotate(
                 blind_label=earlier.blind_label if earlier else None,
                 final_label=label,
                 comment=form.get("comment") or None,
-                guideline_version=criteria.digest,
+                guideline_version=criteria.get(criterion).guideline_version,
                 replaces_id=earlier.id if earlier else None,
                 idempotency_key=f"{form.get('key')}.{criterion}",
                 created_at=now,

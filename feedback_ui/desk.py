@@ -124,7 +124,7 @@ def screen(
         "keys_on": choices.get("keys_on", True),
         "fixed": FIXED,
         "actions": KEYS,
-        "guideline": criteria.digest[:7],
+        "guideline": criteria.guideline_version[:7],
         "skip_reasons": SKIP_REASONS,
         "questions": QUESTIONS,
     }

@@ -111,7 +111,7 @@ def store_answers(
             final_label=label,
             stratum=item.stratum,
             inclusion_probability=None if free else item.inclusion_probability,
-            guideline_version=criteria.digest,
+            guideline_version=criteria.get(criterion).guideline_version,
             queue_id=queue.id,
             replaces_id=before.id if before is not None else None,
             idempotency_key=f"{key}.{item.id}.{criterion}",

@@ -61,7 +61,10 @@ def next_item(
         if first is not None:
             return go_to(f"/review/{first}", first=1)
         changed = guidelines_changed(
-            session, caller.project, reviewer=caller.name, digest=criteria.digest
+            session,
+            caller.project,
+            reviewer=caller.name,
+            versions={one.name: one.guideline_version for one in criteria},
         )
         view = next_view(session, caller, queue, criteria, now, stored=stored, changed=changed)
     return page(request, view.template, caller, **view.shown)

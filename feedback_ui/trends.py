@@ -15,9 +15,9 @@ from app.database import reading
 from app.reports.charts import ChartMark, Limits, Point, line_chart
 from app.reports.courses import Course, Share, follow
 from app.reports.marks import Mark, marks, sentence
-from app.reports.tallies import Source
+from app.reports.tallies import Release, Source
 from app.reports.targets import LOCKED_POINTS, target_sentence
-from app.reports.trends import BUCKETS, Asked, trend_origins, trend_points
+from app.reports.trends import BUCKETS, Asked, trend_guidelines, trend_origins, trend_points
 from app.requests import instant_of, refuse_nul, settings_of
 from app.store.interactions import applications
 from app.store.rollups import newest_hour
@@ -25,7 +25,8 @@ from feedback_ui.filters import pair_of
 from feedback_ui.pages import criteria_of, page, percent
 
 MOST_POINTS = {"hour": 48, "day": 42, "week": 26}
-Origins = Mapping[str, tuple[frozenset[Source], frozenset[str]]]
+Origins = Mapping[str, tuple[frozenset[Source], frozenset[Release]]]
+Guidelines = Mapping[str, frozenset[str]]
 STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 
 TONES = {1: "concern", -1: "good", 0: ""}
@@ -118,11 +119,16 @@ def _read_chart(session: Session, project: str, criterion: Criterion, view: View
         time_zone=view.time_zone,
     )
     points = trend_points(session, asked, by=view.key, value=view.value)
-    return _chart(criterion, points, trend_origins(session, asked), view.bucket)
+    origins, guidelines = trend_origins(session, asked), trend_guidelines(session, asked)
+    return _chart(criterion, points, origins, guidelines, view.bucket)
 
 
 def _chart(
-    criterion: Criterion, points: Sequence[dict[str, Any]], origins: Origins, bucket: str
+    criterion: Criterion,
+    points: Sequence[dict[str, Any]],
+    origins: Origins,
+    guidelines: Guidelines,
+    bucket: str,
 ) -> Chart:
     shown = _without_holes(points, bucket)
     scored = [point for point in shown if point["n"]]
@@ -131,7 +137,7 @@ def _chart(
     latest, n = scored[-1], sum(point["n"] for point in scored)
     share = percent(latest["rate"])
     looked_at = sum(point["n"] / point["coverage"] for point in scored)
-    judged, changes = _changes(shown, origins)
+    judged, changes = _changes(shown, origins, guidelines)
     course = follow([Share(p["failing"], p["n"]) for p in shown], _comparable(judged))
     told = sentence(changes, [point["name"] for point in shown])
     wanted = target_sentence(course, criterion.target)
@@ -159,13 +165,14 @@ def _chart(
 
 
 def _changes(
-    shown: Sequence[dict[str, Any]], origins: Origins
+    shown: Sequence[dict[str, Any]], origins: Origins, guidelines: Guidelines
 ) -> tuple[list[frozenset[Source]], list[Mark]]:
     """What judged in each bucket, and the marks of what changed."""
-    nothing: tuple[frozenset[Source], frozenset[str]] = frozenset(), frozenset()
+    nothing: tuple[frozenset[Source], frozenset[Release]] = frozenset(), frozenset()
     known = [origins.get(point.get("bucket", ""), nothing) for point in shown]
     judged = [sources for sources, _ in known]
-    return judged, marks(judged, [releases for _, releases in known])
+    versions = [guidelines.get(point.get("bucket", ""), frozenset()) for point in shown]
+    return judged, marks(judged, [releases for _, releases in known], versions)
 
 
 def _comparable(judged: Sequence[frozenset[Source]]) -> list[bool]:

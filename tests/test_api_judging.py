@@ -100,7 +100,7 @@ def test_a_label_is_stored_with_its_guideline_version(
     stored = AnnotationShape.model_validate(client.post("/api/v1/annotations", json=body).json())
     assert (stored.blind_label, stored.final_label) == ("ungrounded", "ungrounded")
     assert (stored.reviewer, stored.comment) == ("open access", "a\ufffdb")
-    assert stored.guideline_version == criteria.digest
+    assert stored.guideline_version == criteria.get("groundedness").guideline_version
 
 
 def test_the_same_idempotency_key_stores_one_annotation(client: TestClient, engine: Engine) -> None:
@@ -154,6 +154,8 @@ def test_what_there_is_to_judge_by_is_listed(client: TestClient, criteria: Crite
     assert evaluators[0].weights_digest == "ab" * 32
     listed = CriteriaList.model_validate(client.get("/api/v1/criteria").json())
     assert listed.digest == criteria.digest
+    for one in listed.criteria:
+        assert one.guideline_version == criteria.get(one.name).guideline_version
     assert {label.name for label in listed.criteria[0].labels} >= {"grounded", "unsure"}
 
 

@@ -1,5 +1,6 @@
 """Charts, by the geometry of their SVG."""
 
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -29,6 +30,15 @@ def parse(svg: str) -> ElementTree.Element:
 
 def of_class(svg: ElementTree.Element, name: str) -> list[ElementTree.Element]:
     return [each for each in svg.iter() if name in each.get("class", "").split()]
+
+
+def test_long_names_of_points_do_not_touch() -> None:
+    points = [Point(f"2026-W{number}", 0.1) for number in range(10, 23)]
+    svg = parse(line_chart(points, title="t", description="d"))
+    named = [each for each in of_class(svg, "tick") if "2026" in (each.text or "")]
+    places = [float(each.get("x", "0")) for each in named]
+    assert named[-1].text == "2026-W22"
+    assert all(after - before > 80 for before, after in pairwise(places))
 
 
 def test_equal_rates_lie_at_equal_heights_and_higher_ones_above() -> None:

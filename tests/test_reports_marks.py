@@ -5,14 +5,17 @@ from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Engine
+from starlette.testclient import TestClient
 
 from app.criteria import Criteria
 from app.database import reading, transaction
+from app.main import create_app
 from app.reports import build_report, render_html, render_markdown
 from app.reports.charts import ChartMark, Point, line_chart
 from app.reports.marks import marks, sentence
-from app.reports.tallies import Source
-from tests.report_world import RATES, Plan, write_weeks
+from app.reports.tallies import Release, Source
+from app.settings import Settings
+from tests.report_world import RATES, Plan, a_label, write_weeks
 from tests.test_reports_charts import of_class, parse
 
 OLD, NEW = Source("words", "1.3", 0.5), Source("words", "1.4", 0.5)
@@ -21,7 +24,17 @@ WEEKS = [f"2026-W{number}" for number in range(40, 46)]
 
 
 def told(sources: list[set[Source]], releases: list[set[str]]) -> list[tuple[int, str, str]]:
-    return [(mark.place, mark.kind, mark.label) for mark in marks(sources, releases)]
+    found = marks(sources, [of("shop", *versions) for versions in releases])
+    return [(mark.place, mark.kind, mark.label) for mark in found]
+
+
+def of(application: str, *versions: str) -> set[Release]:
+    return {Release(application, version) for version in versions}
+
+
+def of_releases(*releases: set[Release]) -> list[tuple[int, str, str]]:
+    found = marks([{OLD}] * len(releases), releases)
+    return [(mark.place, mark.label, mark.text) for mark in found]
 
 
 def test_evaluators_thresholds_and_releases_are_told_apart() -> None:
@@ -41,11 +54,80 @@ def test_a_period_without_data_or_with_both_versions_does_not_hide_or_repeat_a_c
 
 def test_the_first_period_has_no_mark_and_many_releases_are_counted() -> None:
     releases = [{"1"}, {"1", "2", "3", "4"}, {"1"}]
-    assert told([{OLD}] * 3, releases) == [(1, "release", "3 releases")]
+    assert told([{OLD}] * 3, releases)[0] == (1, "release", "3 releases")
+
+
+def test_a_release_names_its_application_where_there_are_others() -> None:
+    city = of("city", "1.0")
+    assert of_releases(of("shop", "2.0") | city, of("shop", "2.1") | city) == [
+        (1, "shop 2.1", "release 2.1 of shop came")
+    ]
+    everywhere = of("shop", "3.0") | of("city", "3.0")
+    (common,) = of_releases(of("shop", "2.0") | city, everywhere)
+    assert common == (1, "release 3.0", "release 3.0 came")
+    health = of("health", "1.0")
+    (some,) = of_releases(of("shop", "2.0") | city | health, everywhere | health)
+    assert some == (1, "release 3.0", "release 3.0 of city and shop came")
+    (two,) = of_releases(of("shop", "2.0") | city, of("shop", "2.1") | of("city", "1.1"))
+    assert two[2] == "release 1.1 of city and release 2.1 of shop came"
+
+
+def test_the_first_release_of_a_new_application_is_no_change() -> None:
+    assert not of_releases(of("shop", "2.0"), of("shop", "2.0") | of("city", "1.0"))
+
+
+def test_a_rollback_is_marked_and_so_is_the_next_try() -> None:
+    first, second = of("shop", "2.0"), of("shop", "2.1")
+    assert of_releases(first, second, first | second, first, second) == [
+        (1, "release 2.1", "release 2.1 came"),
+        (2, "back to 2.0", "release 2.0 came back"),
+        (4, "back to 2.1", "release 2.1 came back"),
+    ]
+    assert told([{OLD}] * 2, [{"2"}, {"2"}]) == []
+    assert told([{OLD}] * 3, [{"1"}, {"2"}, {"1", "2"}])[-1] == (2, "return", "back to 1")
+
+
+def test_a_release_beside_another_is_not_marked_whenever_a_period_has_missed_it() -> None:
+    both, one = of("shop", "2.0", "2.1"), of("shop", "2.1")
+    assert not of_releases(both, one, both, one, both, both)
+
+
+def test_another_guideline_is_marked_once_in_the_period_of_its_first_label() -> None:
+    versions = [{"a"}, set(), {"a", "b"}, {"b"}, {"a"}]
+    found = marks([{OLD}] * 5, [set()] * 5, versions)
+    assert [(mark.place, mark.kind) for mark in found] == [(2, "guideline"), (4, "guideline")]
+
+
+def test_report_dashboard_and_trends_mark_the_week_in_which_a_guideline_changed(
+    engine: Engine, criteria: Criteria, now: datetime, settings: Settings
+) -> None:
+    with transaction(engine) as session:
+        written = write_weeks(session, {week: Plan(n=21) for week in WEEKS[:4]})
+        for place, one in enumerate(written):
+            label = a_label(one, place)
+            label.guideline_version = "new" if one.started_at >= written[50].started_at else "old"
+            session.add(label)
+        for criterion, one in zip(("toxicity", "bias"), written[-2:], strict=True):
+            label = a_label(one, 1)
+            label.criterion, label.guideline_version = criterion, "a whole file"
+            label.idempotency_key = f"{criterion} {one.id}"
+            session.add(label)
+    words = "W42, the guideline for reviewers changed"
+    report = report_of(engine, criteria, WEEKS[3], now)
+    assert words in chart(report)["description"]
+    assert [mark["place"] for mark in chart(report)["marks"]] == [2]
+    others = section_of(report, "trend")["blocks"][-1]["blocks"]
+    assert not any("guideline" in block["description"] for block in others)
+    app = create_app(settings, evaluators=[], criteria=criteria)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.get("/trends?criterion=groundedness").text.count(words) == 2
+        assert "guideline for reviewers" not in client.get("/trends?criterion=toxicity").text
+        shown = client.get("/dashboard?from=2026-10-19&to=2026-10-25").text
+    assert "12 Oct, the guideline for reviewers changed" in shown
 
 
 def test_marks_are_put_into_words_with_their_period() -> None:
-    found = marks([{OLD}, {STRICT}], [{"2.0"}, {"2.1"}])
+    found = marks([{OLD}, {STRICT}], [of("shop", "2.0"), of("shop", "2.1")])
     assert sentence(found, ["W44", "W45"]) == (
         "Marked: W45, evaluator words 1.3 gave way to words 1.4 and the threshold changed from 0.5 "
         "to 0.6; W45, release 2.1 came."
@@ -113,7 +195,7 @@ def test_a_change_that_lasts_names_the_release_of_its_first_week(
     with transaction(engine) as session:
         write_weeks(session, plans)
     report = report_of(engine, criteria, weeks[-1], now)
-    words = "since W45, the week of release 1.1"
+    words = "since W45, the week in which release 1.1 came"
     assert words in report["verdict"]
 
 
@@ -141,7 +223,11 @@ def report_of(engine: Engine, criteria: Criteria, week: str, now: datetime) -> d
         )
 
 
+def section_of(report: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in report["sections"] if each["id"] == name)
+    return found
+
+
 def chart(report: dict[str, Any]) -> dict[str, Any]:
-    section = next(each for each in report["sections"] if each["id"] == "trend")
-    block: dict[str, Any] = section["blocks"][0]
+    block: dict[str, Any] = section_of(report, "trend")["blocks"][0]
     return block

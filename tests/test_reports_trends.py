@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from app.database import reading, transaction
 from app.errors import UnknownField
 from app.reports import trend_points
-from app.reports.tallies import Source
+from app.reports.tallies import Release, Source
 from app.reports.trends import Asked, trend_origins
 from app.statistics.intervals import wilson
 from app.store.rollups import KEY, VALUES, Sums, day_of
@@ -138,7 +138,7 @@ def test_each_bucket_knows_what_judged_it_and_which_releases_were_seen(engine: E
         assert found == {
             f"2026-11-{names[0]}T00:00:00+00:00": (
                 frozenset({Source("words", "1", 0.5)}),
-                frozenset({"1.0"}),
+                frozenset({Release("shop", "1.0")}),
             ),
             f"2026-11-{names[1]}T00:00:00+00:00": (
                 frozenset({Source("words", "2", 0.6)}),

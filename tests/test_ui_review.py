@@ -1,6 +1,7 @@
 """The review desk without JavaScript: blind first, then revealed, once per item."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine
@@ -9,10 +10,11 @@ from starlette.testclient import TestClient
 
 from app.criteria import Criteria
 from app.database import transaction
+from app.main import create_app
 from app.measures import read_said
 from app.settings import Settings
 from app.tables import Annotation, Interaction, ReviewItem
-from tests.builders import WEDNESDAY, an_interaction, save, score_all
+from tests.builders import FAKE_EVALUATORS, WEDNESDAY, an_interaction, save, score_all
 from tests.test_strata import DAY, a_finding, a_report, add_feedback
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -88,6 +90,20 @@ def test_a_blind_page_splits_sentences_as_if_nobody_had_judged_them(
     ]
 
 
+def test_reviewers_are_told_of_other_rules_and_not_of_other_thresholds(
+    client: TestClient, queue: str, settings: Settings, criteria: Criteria
+) -> None:
+    label(client, item_in(client.get(queue).text))
+    told = "The rules have changed since your last label"
+    other = criteria.get("groundedness").model_copy(update={"threshold": 0.1, "target": 0.05})
+    stricter = other.model_copy(update={"guideline": "A guess is not grounded."})
+    for criterion, is_told in ((other, False), (stricter, True)):
+        changed = replace(criteria, by_name={**criteria.by_name, "groundedness": criterion})
+        app = create_app(settings, evaluators=FAKE_EVALUATORS, criteria=changed)
+        with TestClient(app, base_url="http://127.0.0.1") as again:
+            assert (told in again.get(queue).text) == is_told
+
+
 def test_labels_are_stored_blind_with_their_probability_and_revealed_where_they_differ(
     client: TestClient, queue: str, engine: Engine, criteria: Criteria
 ) -> None:
@@ -99,7 +115,7 @@ def test_labels_are_stored_blind_with_their_probability_and_revealed_where_they_
         assert row.blind_label == row.final_label
         assert row.inclusion_probability == 1.0
         assert row.stratum == "random"
-        assert row.guideline_version == criteria.digest
+        assert row.guideline_version == criteria.get(row.criterion).guideline_version
     revealed = client.get(item).text
     assert "Evaluator: Ungrounded, 0.10" in revealed
     assert "Differs from you" in revealed

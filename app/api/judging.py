@@ -100,7 +100,7 @@ def get_criteria(
 ) -> JsonAnswer:
     """What is judged: question, guideline, labels, direction, threshold."""
     criteria: Criteria = request.app.state.criteria
-    shown = [criterion.model_dump() for criterion in criteria]
+    shown = [one.model_dump() | {"guideline_version": one.guideline_version} for one in criteria]
     return JsonAnswer({"criteria": shown, "digest": criteria.digest})
 
 
@@ -112,7 +112,7 @@ def _annotation(
         reviewer=_reviewer(caller, asked),
         final_label=asked.label,
         blind_label=asked.label if asked.blind else None,
-        guideline_version=criteria.digest,
+        guideline_version=criteria.get(asked.criterion).guideline_version,
         idempotency_key=asked.idempotency_key or uuid.uuid4().hex,
         created_at=now,
         **asked.model_dump(exclude={"label", "blind", "reviewer", "idempotency_key"}),

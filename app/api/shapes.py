@@ -371,6 +371,8 @@ class CriterionShape(Shape):
     passing_example: str
     failing_example: str
     groups: list[str]
+    guideline_version: str
+    """What annotations carry: the digest of what a reviewer goes by."""
 
 
 class EvaluatorList(Shape):
@@ -378,7 +380,7 @@ class EvaluatorList(Shape):
 
 
 class CriteriaList(Shape):
-    """`digest` is the guideline version that annotations carry."""
+    """`digest` is that of the whole file."""
 
     criteria: list[CriterionShape]
     digest: str

@@ -54,7 +54,7 @@ TOXIC_BURST = Event(
 EVENTS = (BAD_RELEASE, RETRIEVAL_OUTAGE, GERMAN_SERVED_WORSE, TOXIC_BURST)
 
 _RELEASES: Mapping[str, Mapping[str, str]] = {
-    "shop-assistant": {"2026-W40": "2.3.0", "2026-W43": "2.4.0", "2026-W44": "2.4.1"},
+    "shop-assistant": {"2026-W40": "2.3.0", "2026-W43": "2.4.0", "2026-W44": "2.3.0"},
     "health-plan-helper": {"2026-W40": "1.8.2"},
     "city-services": {"2026-W40": "3.1.0", "2026-W47": "3.1.1"},
 }

@@ -19,6 +19,9 @@ MOST_TICK_LABELS = 14
 LABEL_HEIGHT = 15.0
 SHARE_TICKS = 5
 MARK_ROWS, MARK_ROW_HEIGHT, MARK_LETTER_WIDTH = 2, 14, 6.2
+MARK_STYLES = {"release": (0, "4 4"), "return": (0, "4 4"), "guideline": (-3, "1 4")}
+"""Per kind of mark how far it is moved aside, and its dashes; others are solid."""
+TICK_LETTER_WIDTH = 8.5
 PAINT = {
     "": ("#3f474f", "#3f474f"),
     "concern": ("#d2691e", "#a34a00"),
@@ -41,7 +44,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class ChartMark:
-    """Something that changed before the point at `place`; a release is drawn dashed."""
+    """Something that changed before the point at `place`."""
 
     place: int
     kind: str
@@ -227,9 +230,9 @@ def _changes(
     """Upright lines with their words above the plot; without room only the tip says them."""
     ends = [0.0] * MARK_ROWS
     for mark in marks:
-        is_release = mark.kind == "release"
-        at = x(mark.place - 0.5) + (0 if is_release else 3)
-        line = _line("mid", at, top, at, bottom, "#868d94", dash="4 4" if is_release else "")
+        aside, dash = MARK_STYLES.get(mark.kind, (3, ""))
+        at = x(mark.place - 0.5) + aside
+        line = _line("mid", at, top, at, bottom, "#868d94", dash=dash)
         yield f"<g><title>{escape(mark.text)}</title>{line}</g>"
         label = _shortened(mark.label, 30)
         wide = MARK_LETTER_WIDTH * len(label)
@@ -287,7 +290,8 @@ def _words_of(point: Point) -> str:
 
 
 def _tick_labels(points: Sequence[Point], x: Scale, at: float) -> Iterator[str]:
-    every = ceil(len(points) / MOST_TICK_LABELS)
+    widest = max((len(point.label) for point in points), default=0) * TICK_LETTER_WIDTH
+    every = max(ceil(len(points) / MOST_TICK_LABELS), ceil(widest / (x(1) - x(0))))
     for place, point in enumerate(points):
         if (len(points) - 1 - place) % every == 0:
             yield _text("tick", x(place), at, point.label, anchor="middle")

@@ -21,7 +21,7 @@ from app.reports.counted import (
 )
 from app.reports.rows import of_hours, of_part, of_sample, read_combinations, read_rows
 from app.reports.scope import Scope
-from app.reports.tallies import EVERYTHING, Judge, Reason, Slice, Source, Tallies, Tally
+from app.reports.tallies import EVERYTHING, Judge, Reason, Release, Slice, Source, Tallies, Tally
 from app.reports.weeks import Period
 from app.store.rollups import COUNTED, JUDGE, REASON, reason_value
 from app.tables import Interaction
@@ -44,6 +44,7 @@ class Counted(NamedTuple):
     parts: Sequence[Slice] = ()
     judge: tuple[float | None, str | None, str | None, str | None] | None = None
     """Threshold, digest of the weights, calibration, precision."""
+    application: str = ""
     reason: str | None = None
     """The status, a blank, and the words."""
 
@@ -59,6 +60,7 @@ class Count:
     sources: dict[str, list[set[Source]]] = field(default_factory=dict)
     judges: Counter[Judge] = field(default_factory=Counter)
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    releases: dict[int, set[Release]] = field(default_factory=lambda: defaultdict(set))
 
     def add(self, one: Counted) -> None:
         """Count it where it belongs."""
@@ -67,6 +69,8 @@ class Count:
                 continue
             series = self.cells[one.criterion].setdefault(part, [Tally()] * self.weeks)
             series[one.week] = series[one.week] + one.tally
+            if part.key == RELEASE and one.tally.judged:
+                self.releases[one.week].add(Release(one.application, part.value))
         is_last = one.week == self.weeks - 1
         if one.judge is not None and one.tally.scored:
             found = self.sources.setdefault(one.criterion, [set() for _ in range(self.weeks)])
@@ -91,14 +95,8 @@ class Count:
             sources,
             judges=sorted(judges, key=str),
             reasons=list(self._reasons())[:MOST_REASONS],
-            releases=[frozenset(self._releases(week)) for week in range(self.weeks)],
+            releases=[frozenset(self.releases[week]) for week in range(self.weeks)],
         )
-
-    def _releases(self, week: int) -> Iterator[str]:
-        for series in self.cells.values():
-            for part, tallies in series.items():
-                if part.key == RELEASE and tallies[week].judged:
-                    yield part.value
 
     def _reasons(self) -> Iterator[Reason]:
         order = sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
@@ -198,6 +196,7 @@ def of_row(row: Any) -> Counted:
         _tally(row.status, row.passed, row.interactions),
         parts=_parts_of(row),
         judge=(row.threshold, row.weights_digest, row.calibration, row.precision),
+        application=row.application,
         reason=reason_value(row.status, row.reason),
     )
 
@@ -215,7 +214,8 @@ def _of_rollup(row: Any) -> Iterator[Counted]:
         yield Counted(*own, reason=value)
     elif tally.judged:
         first = [EVERYTHING, *_named("application", row.application)]
-        yield Counted(*own, parts=first if key == "" else list(_named(key, value)))
+        parts = first if key == "" else list(_named(key, value))
+        yield Counted(*own, parts=parts, application=row.application)
 
 
 def _of_waiting(waiting: Sequence[Waiting], ends: Sequence[datetime]) -> Iterator[Counted]:

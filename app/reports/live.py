@@ -15,6 +15,7 @@ from app.criteria import Criteria
 from app.reports import blocks
 from app.reports.counting import RELEASE, count_days, count_periods, with_combinations
 from app.reports.findings import find, with_pairs
+from app.reports.guidelines import read_guidelines
 from app.reports.labels import Label, read_labels
 from app.reports.material import Material
 from app.reports.scope import Scope, scope_over
@@ -151,7 +152,9 @@ def _material(
 ) -> Material:
     labels = _labels(session, view, criteria, tallies, chosen)
     own = tallies.within(view.part) if view.is_part else tallies
-    return _with_labels(_bare(view, criteria, own), labels)
+    found = read_guidelines(session, view.project, view.periods())
+    guidelines = {name: [all_of[at] for at in view.shown()] for name, all_of in found.items()}
+    return replace(_with_labels(_bare(view, criteria, own), labels), guidelines=guidelines)
 
 
 def _bare(view: View, criteria: Criteria, tallies: Tallies) -> Material:

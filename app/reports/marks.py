@@ -1,15 +1,17 @@
 """Where the way of measuring changed, and where the application did: marks on a trend.
 
 A mark says that two things happened in the same period, never that one caused the other. A release
-is marked where it is first seen; one that comes back after a rollback is not marked again.
+is marked where it is first seen and where it comes back, after a rollback or another try; one that
+runs beside another all along is not, even if a period with few answers has missed it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from app.reports.numbers import listed
-from app.reports.tallies import Source, Tallies
+from app.reports.tallies import Release, Source, Tallies
 
 MOST_NAMED = 2
 """Of more releases in one period only the number is told."""
@@ -22,30 +24,35 @@ class Mark:
     place: int
     """The first period after the change."""
     kind: str
-    """evaluator, threshold or release."""
+    """evaluator, threshold, guideline, release, or return of a release."""
     label: str
     text: str
     """A clause without the period: "release 2.1 came"."""
 
 
-def marks_of(tallies: Tallies, criterion: str) -> list[Mark]:
+def marks_of(
+    tallies: Tallies, criterion: str, guidelines: Sequence[AbstractSet[str]] = ()
+) -> list[Mark]:
     """The marks of a criterion's weeks, oldest first."""
     sources = tallies.sources.get(criterion, [frozenset()] * len(tallies.weeks))
-    return marks(sources, tallies.releases)
+    return marks(sources, tallies.releases, guidelines)
 
 
 def marks(
-    sources: Sequence[AbstractSet[Source]], releases: Sequence[AbstractSet[str]]
+    sources: Sequence[AbstractSet[Source]],
+    releases: Sequence[AbstractSet[Release]],
+    guidelines: Sequence[AbstractSet[str]] = (),
 ) -> list[Mark]:
-    """The marks of periods, from what judged in each and the releases that were seen in each."""
-    found = [*_of_sources(sources), *_of_releases(releases)]
+    """The marks of periods, from what judged in each, the releases that were seen in each, and the
+    versions of the guideline by which people labelled in each.
+    """
+    found = [*_of_sources(sources), *_of_releases(releases), *_of_guidelines(guidelines)]
     return sorted(found, key=lambda mark: (mark.place, mark.kind))
 
 
 def came_in(tallies: Tallies, place: int) -> str:
-    """The releases that were first seen in a week, in words, or ""."""
-    told = [mark.label for mark in _of_releases(tallies.releases) if mark.place == place]
-    return listed(told)
+    """The releases that were first seen or came back in a week, as clauses, or ""."""
+    return listed([mark.text for mark in _of_releases(tallies.releases) if mark.place == place])
 
 
 def sentence(marks: Iterable[Mark], names: Sequence[str]) -> str:
@@ -77,13 +84,63 @@ def _level(source: Source) -> str:
     return "none" if source.threshold is None else f"{source.threshold:g}"
 
 
-def _of_releases(releases: Sequence[AbstractSet[str]]) -> Iterator[Mark]:
+def _of_guidelines(versions: Sequence[AbstractSet[str]]) -> Iterator[Mark]:
+    before: AbstractSet[str] = frozenset()
+    for place, now in enumerate(versions):
+        if before and now - before:
+            yield Mark(place, "guideline", "guideline", "the guideline for reviewers changed")
+        before = now or before
+
+
+def _of_releases(releases: Sequence[AbstractSet[Release]]) -> Iterator[Mark]:
+    names = sorted({one.application for some in releases for one in some})
+    came: dict[tuple[int, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for application in names:
+        for place, kind, version in _changes(_versions(releases, application)):
+            came[place, kind][version].append(application)
+    for (place, kind), found in came.items():
+        now = {one.application for one in releases[place]} if len(names) > 1 else set()
+        named = [_name(version, whose, now) for version, whose in sorted(found.items())]
+        yield _release_mark(place, kind, named)
+
+
+def _versions(
+    releases: Sequence[AbstractSet[Release]], application: str
+) -> list[tuple[int, set[str]]]:
+    """The versions of an application in each period that has any, with the period's place."""
+    all_of = [{one.version for one in some if one.application == application} for some in releases]
+    return [(place, some) for place, some in enumerate(all_of) if some]
+
+
+def _changes(course: Sequence[tuple[int, set[str]]]) -> Iterator[tuple[int, str, str]]:
+    """The place, kind and version of every release that came, or came back for one that went."""
     seen: set[str] = set()
-    for place, now in enumerate(releases):
-        came = sorted(now - seen)
-        if seen and came:
-            plural = "s" if len(came) > 1 else ""
-            names = listed(came) if len(came) <= MOST_NAMED else ""
-            label = f"release{plural} {names}" if names else f"{len(came)} releases"
-            yield Mark(place, "release", label, f"{label} came")
-        seen |= now
+    before: set[str] = set()
+    for number, (place, now) in enumerate(course):
+        after = course[number + 1][1] if number + 1 < len(course) else set()
+        for version in sorted(now - before) if seen else ():
+            if version not in seen:
+                yield place, "release", version
+            elif not before & after:
+                yield place, "return", version
+        seen, before = seen | now, now
+
+
+def _name(version: str, whose: Sequence[str], now: AbstractSet[str]) -> tuple[str, str]:
+    """A release for the label and for the text, with its applications where `now` has others."""
+    if not now or (len(whose) > 1 and now == set(whose)):
+        return version, f"release {version}"
+    label = f"{whose[0]} {version}" if len(whose) == 1 else f"release {version}"
+    return label, f"release {version} of {listed(list(whose))}"
+
+
+def _release_mark(place: int, kind: str, named: Sequence[tuple[str, str]]) -> Mark:
+    is_back = kind == "return"
+    verb = "came back" if is_back else "came"
+    labels, text = listed([label for label, _ in named]), listed([text for _, text in named])
+    if len(named) > MOST_NAMED:
+        labels = text = f"{len(named)} releases"
+    elif all(told == f"release {label}" for label, told in named):
+        text = f"release{'s' if len(named) > 1 else ''} {labels}"
+        labels = labels if is_back else text
+    return Mark(place, kind, f"back to {labels}" if is_back else labels, f"{text} {verb}")

@@ -1,6 +1,6 @@
 """Everything that a report of a week is made from, read once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -11,6 +11,7 @@ from app.criteria import Criteria
 from app.reports.counting import count_days, count_periods, with_combinations
 from app.reports.failures import clearest_failures
 from app.reports.findings import Findings, find, with_pairs
+from app.reports.guidelines import read_guidelines
 from app.reports.histograms import read_histograms
 from app.reports.labels import Label, read_labels
 from app.reports.scope import scope_over
@@ -46,6 +47,8 @@ class Material:
     """Deliveries of earlier weeks' reports that have not arrived, in words."""
     histograms: dict[str, dict[int, list[int]]] = field(default_factory=dict)
     """Per criterion and comparable week how many scores lie in each of twenty equal bins."""
+    guidelines: Mapping[str, Sequence[frozenset[str]]] = field(default_factory=dict)
+    """Per criterion and week the versions of the guideline by which labels were given."""
     said: Wording = WEEKLY
 
     @property
@@ -106,6 +109,7 @@ def read_material(
         earlier_study=load_study(session, project, week=weeks[-2], application=application),
         troubles=_troubles(session, project, week),
         histograms=read_histograms(session, everything, periods, chosen, tallies),
+        guidelines=read_guidelines(session, project, periods),
         failures={
             each.name: clearest_failures(session, scope, chosen[each.name], each)
             for each in criteria

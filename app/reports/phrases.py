@@ -167,7 +167,7 @@ def _lasting_words(material: Material, measure: Measure) -> str:
     now = percent(course.now.rate or 0.0)
     since = short_week(material.tallies.weeks[course.unusual_since])
     names = came_in(material.tallies, course.unusual_since)
-    since += f", the week of {names}" if names else ""
+    since += f", the week in which {names}" if names else ""
     if measure.about == "unjudged":
         title = criterion.title.lower()
         return f"{now} of answers still cannot be judged on {title}, as since {since}"
@@ -204,12 +204,12 @@ def _event_sentences(material: Material) -> list[str]:
 
 
 def _coincidence(material: Material) -> str:
-    """What was released in the same week, or ""."""
+    """What was released or rolled back in the same week, or ""."""
     names = came_in(material.tallies, material.last)
     if not names:
         return ""
     when = f"the same {material.said.one}"
-    return f" {capital(names)} came in {when}, which does not prove a connection."
+    return f" {capital(names)} in {when}, which does not prove a connection."
 
 
 def _part_sentences(material: Material) -> list[str]:

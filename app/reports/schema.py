@@ -115,7 +115,10 @@ POINT: Schema = {
 }
 LIMITS: Schema = _object(centre=SHARE, low=_list(SHARE), high=_list(SHARE))
 MARK: Schema = _object(
-    place=COUNT, kind={"enum": ["evaluator", "threshold", "release"]}, label=TEXT, text=TEXT
+    place=COUNT,
+    kind={"enum": ["evaluator", "threshold", "guideline", "release", "return"]},
+    label=TEXT,
+    text=TEXT,
 )
 PIECE: Schema = _object(text=TEXT, marked=FLAG)
 FOREST_ROW: Schema = _object(

@@ -29,6 +29,13 @@ class Source(NamedTuple):
     threshold: float | None
 
 
+class Release(NamedTuple):
+    """A version of an application."""
+
+    application: str
+    version: str
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """How the interactions of one week, criterion and slice came out."""
@@ -98,7 +105,7 @@ class Tallies:
     combinations: Mapping[str, Mapping[frozenset[Slice], Tally]] = field(default_factory=dict)
     """Answers of the last week by everything that they share with others at once; only where a
     slice got worse, and from a sample where there are many."""
-    releases: Sequence[frozenset[str]] = ()
+    releases: Sequence[frozenset[Release]] = ()
     """Per week the releases that answers came from."""
     combined: int = 0
     """How many answers the combinations were read from."""

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +13,8 @@ from sqlmodel import Session
 
 from app.errors import UnknownField
 from app.reports.counting import RELEASE
-from app.reports.tallies import Source
+from app.reports.guidelines import guidelines_by
+from app.reports.tallies import Release, Source
 from app.reports.weeks import zone_of
 from app.statistics.intervals import wilson
 from app.store.rollups import JUDGE, Count, counts_between, day_of
@@ -73,23 +74,34 @@ def trend_points(
 
 def trend_origins(
     session: Session, asked: Asked
-) -> dict[str, tuple[frozenset[Source], frozenset[str]]]:
+) -> dict[str, tuple[frozenset[Source], frozenset[Release]]]:
     """Per bucket that has counts what judged and the releases that were seen, whatever their
     segment; the keys are the buckets of `trend_points`.
     """
     whole = counted_once(asked.counts(session))
     counted = {(asked.start_of(row), row.application, row.source) for row in whole}
     sources: dict[datetime, set[Source]] = defaultdict(set)
-    releases: dict[datetime, set[str]] = defaultdict(set)
+    releases: dict[datetime, set[Release]] = defaultdict(set)
     for row in asked.counts(session, by=JUDGE):
         at = asked.start_of(row)
         if row.n and (at, row.application, row.source) in counted:
             sources[at].add(_source(row))
     for row in asked.counts(session, by=RELEASE):
         if _judged(row):
-            releases[asked.start_of(row)].add(row.segment_value)
+            releases[asked.start_of(row)].add(Release(row.application, row.segment_value))
     starts = {at for at, *_ in counted}
     return {at.isoformat(): (frozenset(sources[at]), frozenset(releases[at])) for at in starts}
+
+
+def trend_guidelines(session: Session, asked: Asked) -> Mapping[str, frozenset[str]]:
+    """Per bucket in which labels were given the versions of the guideline that they carry."""
+    zone = zone_of(asked.time_zone)
+
+    def bucket_of(at: datetime) -> str:
+        return _start_of(at, asked.bucket, zone).isoformat()
+
+    bounds = asked.from_at, asked.to_at
+    return guidelines_by(session, asked.project, bounds, bucket_of).get(asked.criterion, {})
 
 
 def _source(row: Count) -> Source:

@@ -1,5 +1,6 @@
 """What the desk asks about a reviewer's own work before it shows an item."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlmodel import Session, col, func, select
@@ -28,15 +29,19 @@ def next_calibration(
     return None
 
 
-def guidelines_changed(session: Session, project: str, *, reviewer: str, digest: str) -> bool:
-    """Whether the rules are not those by which the reviewer labelled last."""
-    last = (
-        select(Annotation.guideline_version)
+def guidelines_changed(
+    session: Session, project: str, *, reviewer: str, versions: Mapping[str, str]
+) -> bool:
+    """Whether a rule is not that by which the reviewer labelled last; `versions` are those of the
+    criteria as they are now."""
+    newest = (
+        select(func.max(Annotation.id))
         .where(Annotation.project == project, Annotation.reviewer == reviewer)
-        .order_by(col(Annotation.id).desc())
+        .group_by(Annotation.criterion)
     )
-    version = session.exec(last.limit(1)).first()
-    return version not in (None, digest)
+    last = select(Annotation.criterion, Annotation.guideline_version)
+    known = session.exec(last.where(col(Annotation.id).in_(newest)))
+    return any(version != versions.get(criterion, version) for criterion, version in known)
 
 
 def stored_since(session: Session, project: str, reviewer: str, since: datetime) -> int:

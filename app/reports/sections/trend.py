@@ -16,8 +16,9 @@ CAPTION = (
     "Grey band: limits of usual variation (p′). Vertical bars: 95 % intervals. Diamonds lay above "
     "the limits when they came, squares below. A point outside the band, seven points on one side, "
     "seven rising or falling, or two of three near a limit count as a signal. Upright lines: "
-    "dashed where a release was first seen, solid where the evaluator or its threshold changed; "
-    "that both came together does not prove a connection."
+    "dashed where a release was first seen or came back, solid where the evaluator or its "
+    "threshold changed, dotted where reviewers got another guideline; that both came together does "
+    "not prove a connection."
 )
 TARGET_CAPTION = "Level dashes: the target, which is wanted at most."
 
@@ -137,5 +138,6 @@ def _chart(material: Material, measure: Measure) -> blocks.Block:
 def _shown_marks(material: Material, measure: Measure) -> list[Mark]:
     """The marks on the weeks that the chart shows."""
     first = _first(measure)
-    found = marks_of(material.tallies, measure.criterion)
+    guidelines = material.guidelines.get(measure.criterion, ())
+    found = marks_of(material.tallies, measure.criterion, guidelines)
     return [replace(mark, place=mark.place - first) for mark in found if mark.place > first]
