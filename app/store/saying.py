@@ -1,8 +1,9 @@
 """Which interactions say something, the newest first: found by SQLite's index of their words.
 
-Where few say it, all of them are put in order. Where many do, only those among the newest are
-looked at, and among older ones as long as somebody asks for more. Either way a page costs about the
-same however long the history is, but for counting: the index of a word is read once.
+The newest interactions are looked at first, which is enough where many say it. Where few do, all
+that say it are put in order; else more and more of the older ones are looked at. Either way a page
+costs about the same however long the history is, but for what FTS5 does to find all words that
+begin like a given one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -55,6 +56,9 @@ class _Window(NamedTuple):
     oldest: Place
 
 
+EVERYTHING = _Window(0, 0, LAST_ID, OLDEST)
+
+
 def few_say(session: Session, terms: Sequence[Term]) -> bool:
     """Whether few interactions, of any project, say it."""
     values = {"words": fts5_query(terms), "most": FEW + 1}
@@ -65,14 +69,14 @@ def that_say(
     session: Session, project: str, terms: Sequence[Term], after: Place | None
 ) -> Iterator[Sequence[str]]:
     """The ids of a project's interactions that say it, newest first, some at a time."""
-    before = after or NEWEST
-    if few_say(session, terms):
-        yield _hits(session, project, terms, before, _Window(0, 0, LAST_ID, OLDEST))
-        return
-    size = WINDOW
+    before, size = after or NEWEST, WINDOW
     while (window := _window(session, project, before, size)) is not None:
         yield _hits(session, project, terms, before, window)
-        before, size = window.oldest, size * WIDER
+        before = window.oldest
+        if size == WINDOW and few_say(session, terms):
+            yield _hits(session, project, terms, before, EVERYTHING)
+            return
+        size *= WIDER
 
 
 def _window(session: Session, project: str, before: Place, size: int) -> _Window | None:
