@@ -7,7 +7,7 @@ digest of the weights, calibration, precision) and `@reason` by why there is no 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -68,6 +68,10 @@ class Sums:
         for name in VALUES[:-1]:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.histogram = [sum(pair) for pair in zip(self.histogram, other.histogram, strict=True)]
+
+    def values(self) -> dict[str, Any]:
+        """The counts by name; `asdict` would copy each bin, which costs more than storing it."""
+        return {name: getattr(self, name) for name in VALUES}
 
 
 class Count(NamedTuple):
@@ -230,7 +234,7 @@ def _store(session: Session, table: type[Counts], changes: Mapping[Key, Sums]) -
     """Add the changes to what is stored."""
     for key, stored in _stored(session, table, list(changes)):
         changes[key].merge(stored)
-    rows = [{**dict(zip(KEY, key, strict=True)), **asdict(sums)} for key, sums in changes.items()]
+    rows = [dict(zip(KEY, key, strict=True)) | sums.values() for key, sums in changes.items()]
     upsert(session, table, rows, keys=KEY, update=VALUES)
 
 
