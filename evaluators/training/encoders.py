@@ -288,16 +288,12 @@ def encoders_card(entries: dict[str, dict[str, Any]]) -> str:
         "and how well, is on the cards of the five criteria.",
         "",
         "* Licence of the weights: Apache-2.0; the texts they were learned from keep theirs, below",
-        "* Made by: `touchstone train pair` and `touchstone train text`, on two CPU cores in about "
-        "an hour each; a tenth of contexts, prompts and texts, by hash, was held apart for the "
-        "last steps and their calibration. The pair encoder that ships is what the first command "
-        "gives; the text encoder comes from a run whose examples were drawn in another order, so "
-        "that a new run gives nearby figures and another digest",
+        "* Made by: `touchstone train pair` and `touchstone train text`, on one CPU core in about "
+        "an hour and half an hour; a tenth of contexts, prompts and texts, by hash, was held apart "
+        "for the last steps and their calibration. Each ships as its command gives it",
         "* Near duplicates: training rows that share most runs of eight words with a development "
         "row of any criterion are left out (`evaluators.training.duplicates`; how many of which "
-        "set stands in the list of rows). The text encoder that ships is older than this step: it "
-        "also read 353 such rows, 315 of them of hatemojibuild, and the responses of 746 rows of "
-        "begin_v1 over contexts that are measured",
+        "set stands in the list of rows)",
         "* In whole numbers: `ranges.safetensors`, made by `touchstone train ranges`, says between "
         "which values the inputs of every linear map lay on 3,000 training sequences of each "
         "encoder; with OpenVINO, the maps then run in int8. `python -m benchmarks.precision` "

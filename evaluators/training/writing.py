@@ -11,7 +11,7 @@ from evaluators.engine import ENCODER, file_digest
 from evaluators.training.tasks import Scored, Trained
 from evaluators.weights import calibration_id
 
-VERSION = "5"
+VERSION = "6"
 FEW_FALSE_ALARMS = frozenset({"context_relevance"})
 """Heads whose failures are rare in practice, so that false alarms would drown them."""
 MORE_LIKELY_THAN_NOT = 0.5
