@@ -96,6 +96,9 @@ def test_what_is_compared_with_nothing_shows_its_own_numbers_only(
     assert list(alone) == ["scorecard", "coverage"]
     assert list(cells(alone["scorecard"])) == ["Measure", "This period", "Corrected by labels"]
     assert "compared with nothing" in alone["scorecard"]["heading"]
+    (table,) = [block for block in alone["coverage"]["blocks"] if block["block"] == "table"]
+    assert "Usually" not in table["columns"]
+    assert {len(row) for row in table["rows"]} == {len(table["columns"])}
     with_target = overview(weekends, criteria.with_targets("groundedness=5%"), "none", now)
     assert cells(with_target["scorecard"])["Target"]["sign"] == ""
 
@@ -114,6 +117,8 @@ def test_labels_and_parts_follow_the_baseline(weekends: Engine, criteria: Criter
     assert folded["blocks"][0]["columns"][2] == "The rest"
     assert "ithin language en" in within["heading"]
     assert groups["id"] == "fairness"
+    assert "earlier periods" in told["note"]
+    assert "usual" not in alone["note"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

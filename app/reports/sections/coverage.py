@@ -25,7 +25,9 @@ def section(material: Material) -> blocks.Section:
     if material.received:
         rows = [_row(material, name) for name in material.names()]
         content.append(_flow(material))
-        content.append(blocks.table(COLUMNS, rows, caption="Judged and not judged, per criterion"))
+        content.append(
+            blocks.table(_columns(material), rows, caption="Judged and not judged, per criterion")
+        )
     empty = [f"{day:%a} {day.day} {day:%b}" for day, number in material.days if not number]
     if empty and material.received:
         content.append(
@@ -79,10 +81,15 @@ def _flow(material: Material) -> blocks.Block:
     )
 
 
+def _columns(material: Material) -> list[str]:
+    return [name for name in COLUMNS if name != "Usually" or material.said.compares]
+
+
 def _row(material: Material, criterion: str) -> list[blocks.Cell]:
     tally = material.tallies.of(criterion)[-1]
     measure: Measure = material.findings.unjudged[criterion]
-    usual = measure.course.usual
+    usual = measure.course.usual if measure.course.usual.n else None
+    compared = [blocks.share(usual, is_supported=True)] if material.said.compares else []
     reasons = reasons_of(material, criterion)
     words = "; ".join(f"{reason.words} ({count(reason.n)})" for reason in reasons)
     tone = "concern" if measure.change in ("worse", "still_worse") else ""
@@ -93,6 +100,6 @@ def _row(material: Material, criterion: str) -> list[blocks.Cell]:
         blocks.number(tally.failed),
         blocks.number(tally.pending),
         blocks.share(Share(tally.unjudged, tally.judged), tone=tone, is_supported=True),
-        blocks.share(usual if usual.n else None, is_supported=True),
+        *compared,
         blocks.words("", words or "none"),
     ]

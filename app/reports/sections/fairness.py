@@ -297,12 +297,15 @@ def _note(material: Material, groups: Sequence[Group]) -> str:
     said, compared = material.said, sum(group.comparison is not None for group in groups)
     sample = sample_words(material.tallies)
     drawn = f"The groups are counted {sample}. " if sample else ""
+    pooled = (
+        f" and up to {POOLED_WEEKS - 1} comparable, ordinary {said.one}s before it, so that small "
+        "groups can be seen"
+    )
+    lasting = f"; a gap is named while {said.this} shows it too"
     return drawn + (
-        f"{capital(said.this)} and up to {POOLED_WEEKS - 1} comparable, ordinary {said.one}s "
-        "before it, so that "
-        f"small groups can be seen; {counted(compared, 'comparison')} with the largest group, "
-        "corrected by Holm's method; a gap is named while "
-        f"{said.this} shows it too. Groups with "
+        f"{capital(said.this)}{pooled if said.compares else ' alone'}; "
+        f"{counted(compared, 'comparison')} with the largest group, corrected by Holm's method"
+        f"{lasting if said.compares else ''}. Groups with "
         f"fewer than {LEAST_SCORED} scored answers are not shown, nor label-based numbers from "
         f"fewer than {LEAST_LABELS} labels. Gaps can come from what is asked; the evaluator's own "
         "error stands apart."

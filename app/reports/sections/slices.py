@@ -226,10 +226,11 @@ def _note(material: Material) -> str:
     if not findings.compared_slices:
         return ""
     comparisons = counted(findings.compared_slices, "comparison")
+    unusual = ", leave the usual variation," if material.said.compares else ""
     return (
         f"{comparisons} of slices with at least {LEAST_SLICE_N} scored answers, "
         f"{findings.able_slices} of which could show a difference. Coloured rows hold after "
-        "correcting for all of these, leave the usual variation, and differ by at least "
+        f"correcting for all of these{unusual} and differ by at least "
         f"{round(100 * LEAST_CHANGE_SLICE)} percentage points. Slices overlap."
     )
 

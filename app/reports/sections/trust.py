@@ -181,10 +181,13 @@ def _note(material: Material, judged: list[Judgement]) -> str:
         return ""
     words = ["Labels given blind only, before the reviewer saw any score."]
     if judged:
+        earlier = (
+            f" and the earlier {material.said.one}s that the same evaluator judged at the same "
+            "threshold"
+        )
         words.append(
-            f"Agreement, precision and recall come from {material.said.this} and the earlier "
-            f"{material.said.one}s that the "
-            "same evaluator judged at the same threshold; intervals are drawn over conversations."
+            f"Agreement, precision and recall come from {material.said.this}"
+            f"{earlier if material.said.compares else ''}; intervals are drawn over conversations."
         )
     changed = [one for one in material.labels if one.changed]
     if changed:
