@@ -175,7 +175,7 @@ def test_few_weeks_show_the_target_and_claim_nothing(
     assert {sign for _, sign in target_cells(report).values()} == {""}
     assert not [one for one in report["findings"] if one["kind"] == "misses_target"]
     assert "at most 20.0" in render_html(report)
-    assert "Too early to say" in render_html(report)
+    assert "Too little is known" in render_html(report)
 
 
 def test_a_missed_target_does_not_hide_what_changed(

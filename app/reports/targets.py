@@ -18,7 +18,7 @@ ASSURED: dict[Assurance | None, tuple[str, Literal["", "concern", "good"]]] = {
     "meets": ("Consistently meets", "good"),
     "misses": ("Consistently misses", "concern"),
     "hit_or_miss": ("Hit or miss", ""),
-    None: ("Too early to say", ""),
+    None: ("Too little is known", ""),
 }
 """Each assurance in words, with its tone."""
 
