@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,8 @@ from app.store.rollups import JUDGE, Count, counts_between, day_of
 from app.tables import DailyRollup, Rollup
 
 BUCKETS = ("hour", "day", "week")
+KEPT = 20_000
+"""Of how many moments it is kept when their bucket begins: a chart asks it of each many times."""
 LATE = timedelta(hours=23)
 """From the first hour of a day to its last."""
 
@@ -125,9 +127,9 @@ def _counts(
     cut = {at for (at, *_), sources in seen.items() if sources > 1}
     cut |= {day_of(end) for end in (from_at, to_at) if end is not None and end != day_of(end)}
     cut |= {
-        one.bucket_at
-        for one in days
-        if _start_of(one.bucket_at, bucket, zone) != _start_of(one.bucket_at + LATE, bucket, zone)
+        at
+        for at in {one.bucket_at for one in days}
+        if _start_of(at, bucket, zone) != _start_of(at + LATE, bucket, zone)
     }
     if not cut:
         return days
@@ -154,6 +156,7 @@ def _judged(row: Count) -> int:
     return row.n + row.abstained + row.failed
 
 
+@lru_cache(KEPT)
 def _start_of(at: datetime, bucket: str, zone: ZoneInfo) -> datetime:
     hour = at.astimezone(zone).replace(minute=0, second=0, microsecond=0)
     if bucket == "hour":
