@@ -60,13 +60,13 @@ def report_of(engine: Engine, criteria: Criteria, week: str) -> dict[str, Any]:
 
 
 def fill(engine: Engine, criteria: Criteria, seed: int) -> None:
-    rng = random.Random(seed)
+    rng, traffic = random.Random(seed), list(demo_traffic())
     with transaction(engine) as session:
-        rows = {f"{one.trace_id:032x}": interaction(one) for one in demo_traffic()}
+        rows = {f"{one.trace_id:032x}": interaction(one) for one in traffic}
         session.execute(insert(Interaction), [row.model_dump() for row in rows.values()])
         evaluations = [
             verdict(one, rows[f"{one.trace_id:032x}"], criterion, rng)
-            for one in demo_traffic()
+            for one in traffic
             for criterion in criteria
         ]
         rows_of = [one.model_dump(exclude={"id"}) for one in evaluations]

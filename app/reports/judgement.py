@@ -1,5 +1,6 @@
 """How far the evaluator can be trusted, measured on blind labels: agreement, precision, recall."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,11 +8,11 @@ from typing import NamedTuple
 from app.reports.courses import Share
 from app.reports.labels import Label, drawn_labels
 from app.reports.material import Material
-from app.statistics.agreement import krippendorff_alpha
 from app.statistics.bootstrap import cluster_bootstrap, clusters_of
 from app.statistics.calibration import Bin, brier, expected_calibration_error, reliability_bins
 from app.statistics.corrected_rate import CorrectedRate, prediction_powered_rate, rogan_gladen
 from app.statistics.intervals import Interval
+from app.statistics.reliability import nominal_alpha
 from app.statistics.two_by_two import TwoByTwo, two_by_two
 
 LEAST_LABELS = 20
@@ -178,10 +179,11 @@ def _units(labels: Sequence[Label]) -> list[list[bool]]:
 
 
 def _alpha(labels: Sequence[Label]) -> Estimate:
-    twice = [unit for unit in _units(labels) if len(unit) > 1]
+    twice = [tuple(sorted(unit)) for unit in _units(labels) if len(unit) > 1]
     if not twice:
         return Estimate(None, None)
+    # Answers that got the same labels count together: a draw is no more than a count of them.
     (interval,) = cluster_bootstrap(
-        [[unit] for unit in twice], lambda units: [krippendorff_alpha(units)], seed=SEED
+        [[unit] for unit in twice], lambda units: [nominal_alpha(Counter(units))], seed=SEED
     )
-    return Estimate(krippendorff_alpha(twice), interval)
+    return Estimate(nominal_alpha(Counter(twice)), interval)
