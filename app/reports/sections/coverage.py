@@ -1,8 +1,12 @@
 """Coverage: what was received, what was judged, and why the rest was not."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 from app.reports import blocks
 from app.reports.courses import Share
 from app.reports.findings import Measure
+from app.reports.labels import Label
 from app.reports.material import Material, reasons_of
 from app.reports.numbers import count, counted, listed, percent
 from app.reports.phrases import measure_verdict
@@ -61,24 +65,22 @@ def heading(material: Material) -> str:
 def _flow(material: Material) -> blocks.Block:
     tallies = [material.tallies.of(name)[-1] for name in material.names()]
     labelled = len({label.interaction_id for label in material.labels})
-    twice = len(
-        {
-            (one.interaction_id, one.criterion)
-            for one in material.labels
-            for other in material.labels
-            if one.reviewer < other.reviewer
-            and (one.interaction_id, one.criterion) == (other.interaction_id, other.criterion)
-        }
-    )
     return blocks.figures(
         [
             ("interactions received", material.received),
             ("scored on at least one criterion, at most", max(one.scored for one in tallies)),
             ("verdicts withheld or failed", sum(one.unjudged for one in tallies)),
             ("answers labelled by people", labelled),
-            ("labels given twice", twice),
+            ("labels given twice", given_twice(material.labels)),
         ]
     )
+
+
+def given_twice(labels: Sequence[Label]) -> int:
+    """How many answers have labels of one criterion by more than one reviewer."""
+    given = {(one.interaction_id, one.criterion, one.reviewer) for one in labels}
+    reviewers = Counter((interaction_id, criterion) for interaction_id, criterion, _ in given)
+    return sum(number > 1 for number in reviewers.values())
 
 
 def _columns(material: Material) -> list[str]:
