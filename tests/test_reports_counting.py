@@ -29,8 +29,19 @@ WEEKS = ["2026-W45", "2026-W46", "2026-W47"]
 NEW_VERSION_EVERY = 3
 
 
+@pytest.fixture(scope="module")
+def weeks(engine_of_module: Engine) -> Engine:
+    """The weeks for tests that only read them."""
+    return written(engine_of_module)
+
+
 @pytest.fixture
-def weeks(engine: Engine) -> Engine:
+def own_weeks(engine: Engine) -> Engine:
+    """The weeks for a test that changes them."""
+    return written(engine)
+
+
+def written(engine: Engine) -> Engine:
     """Three weeks with models, abstentions, open work, and a version that came in between."""
     plans = {
         WEEKS[0]: Plan(n=40, words={"model": "small"}),
@@ -38,8 +49,7 @@ def weeks(engine: Engine) -> Engine:
         WEEKS[2]: Plan(n=60, words={"model": "large", "response": "Another answer."}),
     }
     with transaction(engine) as session:
-        written = write_weeks(session, plans, zone="Asia/Kolkata")
-        _judge_again(session, written)
+        _judge_again(session, write_weeks(session, plans, zone="Asia/Kolkata"))
         # On either side of a week's end in India, within one hour of UTC.
         for zone in ("Asia/Yangon", "Asia/Kathmandu"):
             write_weeks(session, {WEEKS[1]: Plan(n=1)}, zone=zone, seed=len(zone))
@@ -120,12 +130,12 @@ def test_a_version_that_has_not_judged_yet_leaves_an_interaction_waiting(weeks: 
 
 
 def test_what_was_received_stays_at_least_what_was_judged_when_rows_are_pruned(
-    weeks: Engine,
+    own_weeks: Engine,
 ) -> None:
     early = select(Interaction.id).where(
         col(Interaction.started_at) < week_bounds(WEEKS[1], "UTC")[0]
     )
-    with transaction(weeks) as session:
+    with transaction(own_weeks) as session:
         ids = list(session.exec(early))
         session.execute(delete(Evaluation).where(col(Evaluation.interaction_id).in_(ids)))
         session.execute(delete(Interaction).where(col(Interaction.id).in_(ids)))
@@ -189,12 +199,12 @@ def test_a_sample_says_how_many_it_was_drawn_from(
     assert found.combined_of == max(tallies.of(name, part)[-1].judged for name in RATES)
 
 
-def test_the_migration_counts_again_what_was_counted_before_it(weeks: Engine) -> None:
-    before = own_rollups(weeks)
-    migrate_down(weeks, "0008")
-    assert {row[5] for row in own_rollups(weeks)} == {"model"}
-    migrate(weeks)
-    assert own_rollups(weeks) == before
+def test_the_migration_counts_again_what_was_counted_before_it(own_weeks: Engine) -> None:
+    before = own_rollups(own_weeks)
+    migrate_down(own_weeks, "0008")
+    assert {row[5] for row in own_rollups(own_weeks)} == {"model"}
+    migrate(own_weeks)
+    assert own_rollups(own_weeks) == before
     assert {row[5] for row in before} == {"@judge", "@reason", "model"}
 
 

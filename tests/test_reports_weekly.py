@@ -55,6 +55,14 @@ def world(engine: Engine, criteria: Criteria, now: datetime) -> World:
     return World(engine, criteria, now)
 
 
+@pytest.fixture(scope="module")
+def bad_week(shared_engine: Engine, criteria: Criteria, now: datetime) -> dict[str, Any]:
+    """The report of a week with a bad release, for tests of how it is shown."""
+    world = World(shared_engine, criteria, now)
+    world.write({**ordinary(4), WEEKS[4]: Plan(rate=bad_release)})
+    return world.report(WEEKS[4])
+
+
 def section(report: dict[str, Any], id: str) -> dict[str, Any]:
     return next(each for each in report["sections"] if each["id"] == id)
 
@@ -261,9 +269,10 @@ class Page(HTMLParser):
         self.ids += [value or "" for name, value in attrs if name == "id"]
 
 
-def test_the_page_has_no_script_no_style_attribute_and_asks_no_other_host(world: World) -> None:
-    world.write({**ordinary(4), WEEKS[4]: Plan(rate=bad_release)})
-    text = render_html(world.report(WEEKS[4]))
+def test_the_page_has_no_script_no_style_attribute_and_asks_no_other_host(
+    bad_week: dict[str, Any],
+) -> None:
+    text = render_html(bad_week)
     page = Page(text)
     names = {name for name, _ in page.attributes}
     assert not {"script", "link", "img", "iframe", "object", "form"} & set(page.tags)
@@ -276,17 +285,16 @@ def test_the_page_has_no_script_no_style_attribute_and_asks_no_other_host(world:
     assert len(page.ids) == len(set(page.ids))
 
 
-def test_the_policy_allows_the_one_style_block_and_nothing_else(world: World) -> None:
-    page = render_html(world.report(WEEKS[0]))
+def test_the_policy_allows_the_one_style_block_and_nothing_else(bad_week: dict[str, Any]) -> None:
+    page = render_html(bad_week)
     policy = content_security_policy(page)
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
     assert content_security_policy(page.replace("--bg:#f5f5f2", "--bg:#000000")) != policy
 
 
-def test_html_and_markdown_show_the_numbers_of_the_json(world: World) -> None:
-    world.write({**ordinary(4), WEEKS[4]: Plan(rate=bad_release)})
-    report = json.loads(json.dumps(world.report(WEEKS[4])))
+def test_html_and_markdown_show_the_numbers_of_the_json(bad_week: dict[str, Any]) -> None:
+    report = json.loads(json.dumps(bad_week))
     page, markdown = render_html(report), render_markdown(report)
     for row in scorecard(report).values():
         now = row[1]
@@ -299,11 +307,10 @@ def test_html_and_markdown_show_the_numbers_of_the_json(world: World) -> None:
         assert each["heading"] in page
 
 
-def test_markdown_gives_a_line_per_measure(world: World) -> None:
-    world.write({**ordinary(4), WEEKS[4]: Plan(rate=bad_release)})
+def test_markdown_gives_a_line_per_measure(bad_week: dict[str, Any]) -> None:
     line = next(
         each
-        for each in render_markdown(world.report(WEEKS[4])).splitlines()
+        for each in render_markdown(bad_week).splitlines()
         if each.startswith("- Ungrounded answers")
     )
     assert re.fullmatch(
