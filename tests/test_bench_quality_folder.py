@@ -14,13 +14,21 @@ from app.commands.quality.page import CRITERIA
 from app.commands.quality.plan import Target, read_plan
 from app.commands.quality.ranks import mean_average_precision, pairwise_accuracy
 from app.commands.quality.run import Bench, largest_change
-from app.commands.quality.scores import ScoreBook, evidence_outside
+from app.commands.quality.scores import ScoreBook, evidence_outside, fingerprint
 from app.commands.quality.sets import pick_sources, read_set, set_paths, source_of
 from app.commands.quality.swaps import swapped
 from app.commands.quality.table import measure_all
 from app.criteria import read_criteria
 from app.errors import BadRequest
-from evaluators.protocol import Abstention, EvaluatorSpec, Evidence, Sample, TextField, Verdict
+from evaluators.protocol import (
+    Abstention,
+    Computation,
+    EvaluatorSpec,
+    Evidence,
+    Sample,
+    TextField,
+    Verdict,
+)
 from evaluators.training.controls import Overlap, compared, nearest_pieces, response_only
 from evaluators.training.rows import Row
 from tests.evaluator_fixtures import bundled_encoder
@@ -33,6 +41,7 @@ class Wordy:
 
     def __init__(self, criterion: str, name: str = "wordy") -> None:
         self.asked = 0
+        self.computation: Computation | None = None
         self.spec = EvaluatorSpec(
             name=f"{name}_{criterion}",
             criterion=criterion,
@@ -125,6 +134,14 @@ def test_kept_scores_are_not_judged_again_and_a_torn_line_is_passed_over(tmp_pat
     second = Wordy("toxicity")
     assert [one.score for one in ScoreBook(second, tmp_path).score(samples)] == scores
     assert (first.asked, second.asked) == (3, 0)
+
+
+def test_scores_of_another_precision_are_kept_apart() -> None:
+    exact, fast = Wordy("toxicity"), Wordy("toxicity")
+    before = fingerprint(exact)
+    exact.computation = Computation("fp32", "torch on cpu")
+    fast.computation = Computation("int8", "openvino on cpu")
+    assert len({before, fingerprint(exact), fingerprint(fast)}) == 3
 
 
 def test_whole_sources_are_picked_and_the_choice_does_not_depend_on_the_order() -> None:

@@ -14,6 +14,7 @@ from app.reports.findings import Findings, find, with_pairs
 from app.reports.guidelines import read_guidelines
 from app.reports.histograms import read_histograms
 from app.reports.labels import Label, read_labels
+from app.reports.review_work import ReviewWork, read_review_work
 from app.reports.scope import scope_over
 from app.reports.tallies import EARLIER_WEEKS, Judge, Reason, Tallies
 from app.reports.weeks import as_periods, days_of, weeks_up_to
@@ -49,6 +50,8 @@ class Material:
     """Per criterion and comparable week how many scores lie in each of twenty equal bins."""
     guidelines: Mapping[str, Sequence[frozenset[str]]] = field(default_factory=dict)
     """Per criterion and week the versions of the guideline by which labels were given."""
+    review_work: ReviewWork | None = None
+    """How labelling this week's answers went; None where nobody looked."""
     said: Wording = WEEKLY
 
     @property
@@ -110,6 +113,7 @@ def read_material(
         troubles=_troubles(session, project, week),
         histograms=read_histograms(session, everything, periods, chosen, tallies),
         guidelines=read_guidelines(session, project, periods),
+        review_work=read_review_work(session, scope),
         failures={
             each.name: clearest_failures(session, scope, chosen[each.name], each)
             for each in criteria

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import evaluators
 from app.commands.progress import in_chunks
+from app.judge import computation_of
 from evaluators.protocol import Evaluator, Sample, Verdict, missing_fields
 from evaluators.training import controls
 from evaluators.training.controls import Cosine, Overlap
@@ -24,9 +25,14 @@ class Scored:
 
 
 def fingerprint(judge: Evaluator) -> str:
-    """A short name that changes with the evaluator, its weights and the code that it runs."""
-    spec = judge.spec
+    """A short name that changes with the evaluator, its weights, precision and code.
+
+    An evaluator tells its precision once it is loaded.
+    """
+    spec, computation = judge.spec, computation_of(judge)
     named = f"{spec.name} {spec.version} {spec.weights_digest} {spec.calibration}"
+    if computation is not None:
+        named += f" {computation.precision}"
     digest = hashlib.sha256(named.encode())
     for path in code_of(judge):
         digest.update(path.read_bytes())

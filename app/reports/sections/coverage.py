@@ -1,15 +1,22 @@
 """Coverage: what was received, what was judged, and why the rest was not."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from app.reports import blocks
 from app.reports.courses import Share
-from app.reports.findings import Measure
+from app.reports.findings import LEAST_CHANGE_UNJUDGED, LEAST_N, Measure
 from app.reports.labels import Label
 from app.reports.material import Material, reasons_of
 from app.reports.numbers import count, counted, listed, percent
-from app.reports.phrases import measure_verdict
+from app.reports.phrases import capital, measure_verdict, slice_name
+from app.reports.tallies import EVERYTHING, Slice
+from app.statistics.comparison import Comparison, compare_shares
+from app.statistics.correction import holm
+
+MOST_WEAK = 5
+LEVEL = 0.05
 
 COLUMNS = (
     "Criterion",
@@ -23,6 +30,15 @@ COLUMNS = (
 )
 
 
+class Weak(NamedTuple):
+    """A slice of which fewer answers could be judged than of all others together."""
+
+    criterion: str
+    where: Slice
+    comparison: Comparison
+    """Of the shares that could not be judged."""
+
+
 def section(material: Material) -> blocks.Section:
     """Received, scored, abstained, failed and pending per criterion, with reasons."""
     content: list[blocks.Block] = []
@@ -32,6 +48,8 @@ def section(material: Material) -> blocks.Section:
         content.append(
             blocks.table(_columns(material), rows, caption="Judged and not judged, per criterion")
         )
+        content += _weak_table(material)
+        content += _work(material)
     empty = [f"{day:%a} {day.day} {day:%b}" for day, number in material.days if not number]
     if empty and material.received:
         content.append(
@@ -59,7 +77,75 @@ def heading(material: Material) -> str:
     received = counted(material.received, "interaction")
     if scored == 1:
         return f"Every verdict asked for was given, on {received}"
-    return f"{percent(scored)} of the verdicts asked for were given, on {received}"
+    given = f"{percent(scored)} of the verdicts asked for were given, on {received}"
+    for weak in find_weak(material)[:1]:
+        return f"{given}; fewest of {slice_name(weak.where)}"
+    return given
+
+
+def find_weak(material: Material) -> list[Weak]:
+    """The slices of which clearly fewer answers were judged than of the others, weakest first.
+
+    The difference is as large as counts for a whole criterion, and holds after Holm's correction.
+    """
+    known = list(_slices(material))
+    adjusted = holm([one.comparison.p_above for one in known])
+    found = [
+        one
+        for one, p_value in zip(known, adjusted, strict=True)
+        if p_value < LEVEL and one.comparison.difference >= LEAST_CHANGE_UNJUDGED
+    ]
+    return sorted(found, key=lambda one: -one.comparison.difference)
+
+
+def _slices(material: Material) -> Iterator[Weak]:
+    for criterion in material.names():
+        tallies = material.tallies.of(criterion)
+        for where, weeks in material.tallies.by_criterion.get(criterion, {}).items():
+            own, rest = weeks[-1], tallies[-1].judged - weeks[-1].judged
+            if where == EVERYTHING or own.judged < LEAST_N:
+                continue
+            others = tallies[-1].unjudged - own.unjudged
+            comparison = compare_shares(own.unjudged, own.judged, others, rest)
+            if comparison is not None:
+                yield Weak(criterion, where, comparison)
+
+
+def _weak_table(material: Material) -> list[blocks.Block]:
+    rows = [_weak_row(material, weak) for weak in find_weak(material)[:MOST_WEAK]]
+    columns = ("Slice", "Criterion", "Not judged", "Elsewhere", "Difference", "Answers labelled")
+    caption = "Slices of which fewest answers were judged"
+    return [blocks.table(columns, rows, caption=caption)] if rows else []
+
+
+def _weak_row(material: Material, weak: Weak) -> list[blocks.Cell]:
+    found = weak.comparison
+    own = Share(found.failing, found.n)
+    labelled = {one.interaction_id for one in material.labels if _lies_in(one, weak.where)}
+    return [
+        blocks.words(capital(slice_name(weak.where))),
+        blocks.words(material.criteria.get(weak.criterion).title),
+        blocks.share(own, tone="concern", is_supported=True),
+        blocks.share(Share(found.other_failing, found.other_n), is_supported=True),
+        blocks.difference(found, tone="concern"),
+        blocks.number(len(labelled)),
+    ]
+
+
+def _lies_in(label: Label, where: Slice) -> bool:
+    return label.segments.get(where.key) == where.value
+
+
+def _work(material: Material) -> list[blocks.Block]:
+    work = material.review_work
+    if work is None or not work.reviewers:
+        return []
+    words = f"{capital(counted(work.reviewers, 'reviewer'))} labelled"
+    if work.median_seconds is not None:
+        words += f"; half of their turns took at most {work.median_seconds:.0f} seconds"
+    skipped, decided = counted(work.skipped, "turn"), counted(work.adjudicated, "label")
+    words += f". They skipped {skipped}, and a lead decided {decided}."
+    return [blocks.text(words, style="note")]
 
 
 def _flow(material: Material) -> blocks.Block:
