@@ -13,7 +13,7 @@ from app.reports.numbers import count, counted, listed, percent
 from app.reports.phrases import capital, measure_verdict, slice_name
 from app.reports.tallies import EVERYTHING, Slice
 from app.statistics.comparison import Comparison, compare_shares
-from app.statistics.correction import holm
+from app.statistics.correction import adjust_discrete
 
 MOST_WEAK = 5
 LEVEL = 0.05
@@ -86,14 +86,18 @@ def heading(material: Material) -> str:
 def find_weak(material: Material) -> list[Weak]:
     """The slices of which clearly fewer answers were judged than of the others, weakest first.
 
-    The difference is as large as counts for a whole criterion, and holds after Holm's correction.
+    The difference is as large as counts for a whole criterion, and holds after the correction for
+    the number of slices.
     """
     known = list(_slices(material))
-    adjusted = holm([one.comparison.p_above for one in known])
+    above = [one.comparison.p_above for one in known]
+    adjusted = adjust_discrete(above, [one.comparison.least_p_above for one in known], LEVEL)
     found = [
         one
         for one, p_value in zip(known, adjusted, strict=True)
-        if p_value < LEVEL and one.comparison.difference >= LEAST_CHANGE_UNJUDGED
+        if p_value is not None
+        and p_value < LEVEL
+        and one.comparison.difference >= LEAST_CHANGE_UNJUDGED
     ]
     return sorted(found, key=lambda one: -one.comparison.difference)
 
