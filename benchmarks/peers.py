@@ -23,7 +23,7 @@ from benchmarks.tables import Section
 
 LOADS = ((512, 4), (60, 1))
 READY_SECONDS = 180.0
-STILL_SECONDS = 10.0
+STILL_SECONDS = 30.0
 """A database that has not grown for so long has got all it will get."""
 PATIENCE_SECONDS = 300.0
 
@@ -69,6 +69,25 @@ PEERS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Spans acknowledged and spans stored, with the seconds until the last one was there."""
+
+    acknowledged: int
+    stored: int
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether every acknowledged span is in the database."""
+        return self.stored == self.acknowledged
+
+    @property
+    def rate(self) -> float:
+        """Stored spans a second."""
+        return self.stored / self.seconds
+
+
 def peers_section(*, quick: bool) -> Section:
     """A row per load: Touchstone and the peers in turns, and how many times faster it is."""
     section = Section(
@@ -78,14 +97,14 @@ def peers_section(*, quick: bool) -> Section:
     folders = {peer.name: _installed(peer) for peer in PEERS}
     seconds, rounds = (2.0, 1) if quick else (5.0, 3)
     for spans, connections in LOADS:
-        rates: dict[str, list[float]] = {"Touchstone": [], **{one.name: [] for one in PEERS}}
+        found: dict[str, list[Kept]] = {"Touchstone": [], **{one.name: [] for one in PEERS}}
         for _ in range(rounds):
-            rates["Touchstone"].append(_ours(spans, connections, seconds))
+            found["Touchstone"].append(_ours(spans, connections, seconds))
             for peer in PEERS:
-                rates[peer.name].append(
+                found[peer.name].append(
                     _theirs(peer, folders[peer.name], spans, connections, seconds)
                 )
-        section.rows.append(_row(f"{spans} × {connections}", rates))
+        section.rows.append(_row(f"{spans} × {connections}", found))
     versions = ", ".join(_version(peer, folders[peer.name]) for peer in PEERS)
     section.notes = [
         f"{versions}; each with one server process and its defaults. The generator runs on the "
@@ -94,33 +113,42 @@ def peers_section(*, quick: bool) -> Section:
     return section
 
 
-def _row(load: str, rates: dict[str, list[float]]) -> tuple[str, ...]:
-    middle = {name: statistics.median(found) for name, found in rates.items()}
-    shown = [
-        f"{middle[name]:,.0f} ({min(found):,.0f} to {max(found):,.0f})"
-        for name, found in rates.items()
+def _row(load: str, found: dict[str, list[Kept]]) -> tuple[str, ...]:
+    ours = statistics.median(one.rate for one in found["Touchstone"])
+    ratios = [
+        f"{ours / statistics.median(one.rate for one in found[peer.name]):.0f} × {peer.name}"
+        for peer in PEERS
+        if all(one.complete for one in found[peer.name])
     ]
-    ratios = [f"{middle['Touchstone'] / middle[peer.name]:.0f} × {peer.name}" for peer in PEERS]
-    return (load, *shown, ", ".join(ratios))
+    return (load, *map(_shown, found.values()), ", ".join(ratios))
 
 
-def _ours(spans: int, connections: int, seconds: float) -> float:
+def _shown(rounds: list[Kept]) -> str:
+    """The rates, or where spans were lost how many are left: a rate of lost spans means nothing."""
+    if not all(one.complete for one in rounds):
+        stored = sum(one.stored for one in rounds)
+        return f"{stored:,} of {sum(one.acknowledged for one in rounds):,} acknowledged are there"
+    rates = [one.rate for one in rounds]
+    return f"{statistics.median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
+
+
+def _ours(spans: int, connections: int, seconds: float) -> Kept:
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "bench.db"
         with serving(database, "--no-worker") as server:
             load = Load(server.port, "/v1/traces", spans, connections)
-            return _durable_rate(load, seconds, database, "span")
+            return _kept(load, seconds, database, "span")
 
 
-def _theirs(peer: Peer, home: Path, spans: int, connections: int, seconds: float) -> float:
+def _theirs(peer: Peer, home: Path, spans: int, connections: int, seconds: float) -> Kept:
     with tempfile.TemporaryDirectory() as made, _running(peer, home, Path(made)) as port:
         load = Load(port, "/v1/traces", spans, connections)
         load.headers |= peer.headers
-        return _durable_rate(load, seconds, Path(made) / peer.database, "spans")
+        return _kept(load, seconds, Path(made) / peer.database, "spans")
 
 
-def _durable_rate(load: Load, seconds: float, database: Path, table: str) -> float:
-    """Spans in the database, by the seconds from the first request until the last one is there."""
+def _kept(load: Load, seconds: float, database: Path, table: str) -> Kept:
+    """What a load left in the database, once all is there or it has stopped growing."""
     started = time.perf_counter()
     load.run(seconds)
     stored, at = _count(database, table), time.perf_counter()
@@ -131,7 +159,7 @@ def _durable_rate(load: Load, seconds: float, database: Path, table: str) -> flo
             stored, at = found, now
         if now - at > STILL_SECONDS or now - started > PATIENCE_SECONDS:
             break
-    return stored / (at - started)
+    return Kept(load.acknowledged, stored, at - started)
 
 
 def _count(database: Path, table: str) -> int:

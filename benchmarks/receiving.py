@@ -23,15 +23,17 @@ LOADS = ((1, 1), (60, 1), (60, 4), (512, 1), (512, 4))
 """Spans a request, and connections that send at the same time."""
 SPANS_PER_TRACE = 3
 ATTRIBUTES_PER_TRACE_BYTES = 17_000
+MARK_BYTES = 6
+"""Of every id, what one request has for itself: peers take a span id of another trace as known."""
 HEADERS = {"Content-Type": "application/x-protobuf"}
 
 
 class Batch:
-    """A request of spans that can be sent again and again under other trace ids."""
+    """A request of spans that can be sent again and again under other ids."""
 
     def __init__(self, spans: int) -> None:
         self.spans = spans
-        self._mark = os.urandom(8)
+        self._mark = os.urandom(MARK_BYTES)
         samples = realistic_samples(-(-spans // SPANS_PER_TRACE))
         made = [span for n, one in enumerate(samples) for span in _trace(self._mark, n, one)]
         export = ExportTraceServiceRequest()
@@ -44,8 +46,8 @@ class Batch:
         return len(self._body)
 
     def fresh(self) -> bytes:
-        """The request under trace ids that were never sent."""
-        return self._body.replace(self._mark, os.urandom(8))
+        """The request under ids of traces and spans that were never sent."""
+        return self._body.replace(self._mark, os.urandom(MARK_BYTES))
 
 
 def receiving_section(*, quick: bool) -> Section:
@@ -157,7 +159,6 @@ def _size(database: Path) -> int:
 
 def _trace(mark: bytes, number: int, sample: Sample) -> list[Span]:
     """A root span, a retrieval and the call of a model, in OpenTelemetry's own conventions."""
-    trace_id = mark + number.to_bytes(8, "big")
     documents = [{"id": str(n), "content": text} for n, text in enumerate(sample.contexts)]
     asked = [{"role": "user", "parts": [{"type": "text", "content": sample.prompt}]}]
     grounds = "\n\n".join(sample.contexts)
@@ -175,18 +176,24 @@ def _trace(mark: bytes, number: int, sample: Sample) -> list[Span]:
             "http.request.body": padding,
         },
     )
-    return [_span(trace_id, n, own) for n, own in enumerate(attributes)]
+    return [_span(mark, number, place, own) for place, own in enumerate(attributes)]
 
 
-def _span(trace_id: bytes, number: int, attributes: dict[str, str]) -> Span:
-    start = 1_790_000_000_000_000_000 + number
-    span = Span(trace_id=trace_id, span_id=(number + 1).to_bytes(8, "big"), name=f"step {number}")
-    span.start_time_unix_nano, span.end_time_unix_nano = start, start + 1_000_000_000
-    if number:
-        span.parent_span_id = (1).to_bytes(8, "big")
+def _span(mark: bytes, number: int, place: int, attributes: dict[str, str]) -> Span:
+    start = 1_790_000_000_000_000_000 + place
+    span = Span(name=f"step {place}", start_time_unix_nano=start)
+    span.end_time_unix_nano = start + 1_000_000_000
+    span.trace_id = mark + number.to_bytes(16 - MARK_BYTES, "big")
+    span.span_id = _span_id(mark, number, place)
+    if place:
+        span.parent_span_id = _span_id(mark, number, 0)
     for name, value in attributes.items():
         _put(span.attributes.add(), name, value)
     return span
+
+
+def _span_id(mark: bytes, number: int, place: int) -> bytes:
+    return mark + (SPANS_PER_TRACE * number + place).to_bytes(8 - MARK_BYTES, "big")
 
 
 def _put(attribute: KeyValue, name: str, value: str) -> None:

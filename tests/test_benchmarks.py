@@ -11,6 +11,7 @@ from app.criteria import Criteria
 from app.workload import realistic_samples, sample_json
 from benchmarks import reading
 from benchmarks.__main__ import PARTS
+from benchmarks.peers import Kept, _row
 from benchmarks.precision import _compared
 from benchmarks.receiving import Batch
 from benchmarks.tables import Section
@@ -35,13 +36,22 @@ def test_the_workload_is_realistic_different_and_the_same_in_every_run() -> None
 
 def test_a_batch_can_be_sent_again_under_other_ids() -> None:
     batch = Batch(7)
-    ids = set()
+    traces, ids = set(), set()
     for _ in range(3):
         sent = ExportTraceServiceRequest.FromString(batch.fresh())
         spans = sent.resource_spans[0].scope_spans[0].spans
         assert len(spans) == 7
-        ids |= {span.trace_id for span in spans}
-    assert len(ids) == 9
+        traces |= {span.trace_id for span in spans}
+        ids |= {span.span_id for span in spans}
+        assert {span.parent_span_id for span in spans} - {b""} < ids
+    assert len(traces) == 9
+    assert len(ids) == 21
+
+
+def test_a_rate_of_spans_that_a_peer_lost_is_not_told() -> None:
+    whole, lost = Kept(acknowledged=600, stored=600, seconds=2.0), Kept(600, 3, 2.0)
+    row = _row("60 × 1", {"Touchstone": [whole], "MLflow": [whole], "Phoenix": [whole, lost]})
+    assert row[2:] == ("300 (300 to 300)", "603 of 1,200 acknowledged are there", "1 × MLflow")
 
 
 def test_speed_is_told_per_judge_and_in_all(criteria: Criteria) -> None:
