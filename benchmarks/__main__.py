@@ -38,13 +38,15 @@ def main() -> None:
     for name in _parts(arguments):
         sections.append(_run(name, quick=arguments.quick))
         minutes = (time.perf_counter() - started) / 60
-        arguments.out.write_text(_report(about, sections, minutes))
+        arguments.out.write_text(_report(arguments, about, sections, minutes))
     print(arguments.out.read_text())
 
 
-def _report(about: list[str], sections: list[Section], minutes: float) -> str:
-    options = [one for one in sys.argv[1:] if one == "--quick"]
-    how = " ".join(["python -m benchmarks", *options])
+def _report(
+    arguments: argparse.Namespace, about: list[str], sections: list[Section], minutes: float
+) -> str:
+    chosen = f" --only {arguments.only}" if arguments.only else ""
+    how = "python -m benchmarks" + " --quick" * arguments.quick + chosen
     lines = [
         "# Speed",
         "",

@@ -2,8 +2,9 @@
 
 SQLite keeps an FTS5 index beside the interactions, which is written with them; PostgreSQL has a GIN
 index over an expression and keeps it by itself. A search names words, which may be the beginnings
-of longer ones, or "phrases" in quotes; all of them must occur. A search in a script that does not
-part words with spaces, or for signs alone, reads every text instead.
+of longer ones where they have three letters or more, or "phrases" in quotes; all of them must
+occur. A search in a script that does not part words with spaces, or for signs alone, reads every
+text instead.
 """
 
 import re
@@ -23,6 +24,8 @@ PIECE = re.compile(r"[^\W_]+")
 UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 )
+BEGINNING_LETTERS = 3
+"""Fewer begin so many words that a search for them says little and takes long."""
 CHARACTERS_INDEXED = 60_000
 """Of each text in PostgreSQL, whose indexed texts have a limit of a mebibyte."""
 POSTGRES_WORDS = (
@@ -96,7 +99,7 @@ def terms_of(wanted: str) -> list[Term]:
     for phrase, word in TERM.findall(wanted.lower()):
         pieces = tuple(PIECE.findall(phrase or word))
         if pieces:
-            found.append((pieces, not phrase))
+            found.append((pieces, not phrase and len(pieces[-1]) >= BEGINNING_LETTERS))
     return found
 
 
