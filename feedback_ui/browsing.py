@@ -13,14 +13,14 @@ from sqlmodel import Session, func, select
 from app.access import Caller, require
 from app.criteria import Criterion
 from app.database import reading, transaction
-from app.errors import NotFound
+from app.errors import NotFound, UnknownField
 from app.history import history_of
 from app.ingest.stored import some_spans
 from app.ingest.telemetry import Span
 from app.ingest.tree import Tree
 from app.requests import current_time, refuse_nul
 from app.statistics.intervals import wilson
-from app.store.annotations import add_annotation, annotations_of, own_annotations
+from app.store.annotations import add_annotations, annotations_of, own_annotations
 from app.store.audit import note_labels
 from app.store.evaluations import coverage, evaluations_of
 from app.store.feedback import feedback_of
@@ -43,6 +43,10 @@ PER_PAGE = 25
 LIST_EXCERPT = 220
 DEPTH_SHOWN = 40
 SPANS_SHOWN = 1_000
+KEPT_OF_A_LABEL = (
+    *("blind_label", "stratum", "inclusion_probability", "queue_id", "turn_id", "occasion"),
+    *("is_extra", "seconds", "corrected_response", "details"),
+)
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
 
@@ -200,6 +204,9 @@ def _interaction_page(request: Request, caller: Caller, id: str) -> Response:
         may_review=caller.may("review") and not is_awaited,
         criteria=list(criteria),
         mine=mine,
+        my_comment=next(
+            (one.comment for one in annotations if one.reviewer == caller.name and one.comment), ""
+        ),
         key=secrets.token_hex(16),
     )
 
@@ -213,30 +220,41 @@ def annotate(
     id: str,
 ) -> Response:
     """Store labels that were given with the scores in view."""
-    criteria = criteria_of(request)
+    criteria, labels = criteria_of(request), all_posted(form, "label.")
+    comment = form.get("comment", "").strip() or None
+    if comment and not labels:
+        raise UnknownField("a comment is kept with a label; go back and choose one")
     with transaction(request.app.state.engine) as session:
         mine = own_annotations(session, id, reviewer=caller.name)
-        added = []
-        for criterion, label in all_posted(form, "label.").items():
-            earlier = mine.get(criterion)
-            if earlier is not None and earlier.final_label == label:
-                continue
-            one = Annotation(
+        holder = next((name for name in labels if name in mine and mine[name].comment), None)
+        rows = [
+            Annotation(
+                **_kept(mine.get(name)),
                 project=caller.project,
                 interaction_id=id,
-                criterion=criterion,
+                criterion=name,
                 reviewer=caller.name,
-                blind_label=earlier.blind_label if earlier else None,
                 final_label=label,
-                comment=form.get("comment") or None,
-                guideline_version=criteria.get(criterion).guideline_version,
-                replaces_id=earlier.id if earlier else None,
-                idempotency_key=f"{form.get('key')}.{criterion}",
+                comment=comment if name == (holder or next(iter(labels))) else None,
+                guideline_version=criteria.get(name).guideline_version,
+                idempotency_key=f"{form.get('key')}.{name}",
                 created_at=now,
             )
-            added.append(add_annotation(session, one, criteria=criteria))
+            for name, label in labels.items()
+        ]
+        said = {name: (row.final_label, row.comment) for name, row in mine.items()}
+        news = [row for row in rows if said.get(row.criterion) != (row.final_label, row.comment)]
+        added = add_annotations(session, news, criteria=criteria)
         note_labels(session, caller.actor, added, now=now)
     return go_to(f"/interactions/{id}#annotations")
+
+
+def _kept(earlier: Annotation | None) -> dict[str, Any]:
+    """What a second thought leaves as it was: how the answer was drawn, marks, a correction."""
+    if earlier is None:
+        return {}
+    kept = {name: getattr(earlier, name) for name in KEPT_OF_A_LABEL}
+    return {**kept, "replaces_id": earlier.id}
 
 
 @router.get("/traces/{trace_id}")

@@ -6,13 +6,14 @@ from html.parser import HTMLParser
 
 import pytest
 from sqlalchemy import Engine
+from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from app.criteria import Criteria
 from app.database import transaction
 from app.settings import Settings
 from app.store.workers import beat
-from app.tables import Interaction
+from app.tables import Annotation, Interaction
 from feedback_ui.pages import POLICY, static_path
 from tests.builders import WEDNESDAY, a_span, an_interaction, save, score_all, some_interactions
 from tests.telemetry import put_spans
@@ -263,6 +264,52 @@ def test_labels_given_with_the_scores_in_view_are_not_blind(
     client.post(f"{path}/annotations", data=changed)
     assert client.get(path).text.count("with the scores in view</span>") == 1
     assert client.post(f"{path}/annotations", data={"label.toxicity": "nice"}).status_code == 422
+
+
+def test_a_comment_is_kept_whether_or_not_a_label_changes_with_it(
+    client: TestClient, hostile: Interaction, engine: Engine
+) -> None:
+    path = f"/interactions/{hostile.id}"
+    alone = client.post(f"{path}/annotations", data={"key": "k0", "comment": "odd"}, headers=HTML)
+    assert alone.status_code == 422
+    assert "choose one" in alone.text
+    labels = {"label.toxicity": "mild", "label.bias": "none"}
+    for key, comment in (("k1", ""), ("k2", "rude"), ("k3", "rude"), ("k4", "very rude")):
+        form = {"key": key, "comment": comment, **labels}
+        client.post(f"{path}/annotations", data=form)
+    html = client.get(path).text
+    assert '<p class="words">very rude</p>' in html
+    assert ">very rude</textarea>" in html
+    with transaction(engine) as session:
+        assert len(session.exec(select(Annotation)).all()) == 4
+
+
+def test_a_second_thought_with_the_verdicts_in_view_keeps_how_the_answer_was_drawn(
+    client: TestClient, hostile: Interaction, engine: Engine
+) -> None:
+    drawn = Annotation(
+        project="default",
+        interaction_id=hostile.id,
+        criterion="toxicity",
+        reviewer="open access",
+        blind_label="mild",
+        final_label="mild",
+        stratum="random",
+        inclusion_probability=0.5,
+        guideline_version="1",
+        corrected_response="Kinder words.",
+        idempotency_key="desk",
+        created_at=WEDNESDAY,
+    )
+    with transaction(engine) as session:
+        session.add(drawn)
+    changed = {"key": "k1", "label.toxicity": "severe"}
+    client.post(f"/interactions/{hostile.id}/annotations", data=changed)
+    with transaction(engine) as session:
+        first, second = session.exec(select(Annotation).order_by(col(Annotation.id))).all()
+        assert (second.replaces_id, second.final_label) == (first.id, "severe")
+        assert (second.blind_label, second.inclusion_probability) == ("mild", 0.5)
+        assert second.corrected_response == "Kinder words."
 
 
 def test_a_large_trace_is_shown_some_spans_at_a_time(client: TestClient, engine: Engine) -> None:
