@@ -58,6 +58,21 @@ def written(engine: Engine) -> Engine:
     return engine
 
 
+def test_a_segment_whose_key_is_empty_counts_nothing_twice(engine: Engine) -> None:
+    nameless = {"segments": {"": "shop", "language": "en"}}
+    with transaction(engine) as session:
+        write_weeks(session, {WEEKS[0]: Plan(n=20, words=nameless)})
+    scope = scope_of("default", None, WEEKS[:1], "UTC")
+    with reading(engine) as session:
+        found, chosen = count_periods(session, scope, as_periods(WEEKS[:1], "UTC"), list(RATES))
+        found = with_combinations(session, scope, found, chosen)
+    assert found.of("bias")[-1].scored == 20
+    keys = {part.key for part in found.by_criterion["bias"]}
+    assert keys == {"", "application", "language", "model"}
+    whole = {part for members in found.combinations["bias"] for part in members if not part.key}
+    assert whole == {Slice("", "")}
+
+
 def _judge_again(session: Session, written: list[Interaction]) -> None:
     rng = random.Random(3)
     for one in written[::NEW_VERSION_EVERY]:

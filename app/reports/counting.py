@@ -268,7 +268,7 @@ def _slices(row: Any) -> Iterator[Slice]:
     yield from _named("application", row.application)
     yield from _named("model", row.model)
     for key, value in json.loads(row.segments).items():
-        if key not in ("application", "model") and not key.startswith("@"):
+        if key not in ("", "application", "model") and not key.startswith("@"):
             yield from _named(key, value)
 
 

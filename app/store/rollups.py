@@ -222,7 +222,8 @@ def _segments(interaction: Interaction, evaluation: Evaluation) -> Iterator[tupl
     if interaction.model:
         yield "model", interaction.model
     for key, value in interaction.segments.items():
-        if key not in OWN_COLUMNS and not key.startswith("@"):
+        # A key without characters would count again what the whole counts.
+        if key and key not in OWN_COLUMNS and not key.startswith("@"):
             yield key, value
     if evaluation.status == "scored":
         yield JUDGE, judge_value(evaluation)
