@@ -88,3 +88,11 @@ def test_six_points_on_one_side_are_no_signal_and_gaps_are_skipped() -> None:
 def test_any_failure_is_outside_where_none_is_usual() -> None:
     chart = p_prime([0, 0, 1], [50, 50, 50], [0, 1])
     assert signals([0.0, 0.0, 0.02], chart)[-1] == {"outside"}
+
+
+def test_weeks_without_a_failure_are_no_signal_where_a_failure_is_rare() -> None:
+    """The lower limit is cut at zero, so zero lies on it although it is no distance away."""
+    failing, n = [1, 0, 1, 0, 0, 0], [100] * 6
+    chart = p_prime(failing, n, range(6))
+    assert chart.limits[0].low == 0.0
+    assert not any(signals([each / 100 for each in failing], chart))

@@ -117,7 +117,8 @@ def _two_of_three(heights: list[float]) -> bool:
 
 def _height(value: float, centre: float, limits: Interval) -> float:
     """Where a point lies: 0 on the centre, 1 on the upper limit, -1 on the lower one."""
-    reach = limits.high - centre if value >= centre else centre - limits.low
+    # A limit that is cut at 0 or 1 lies nearer than variation reaches; the other one does not.
+    reach = max(limits.high - centre, centre - limits.low)
     if reach <= 0:
         return 0.0 if value == centre else 2.0 if value > centre else -2.0
     return (value - centre) / reach
