@@ -193,7 +193,7 @@ def test_weeks_judged_by_another_version_are_not_compared(world: World) -> None:
     world.write({**ordinary(4), WEEKS[4]: Plan(version="2", rate=toxic_burst)})
     report = world.report(WEEKS[4])
     assert not report["findings"]
-    assert scorecard(report)["groundedness"][3]["rate"] is None
+    assert scorecard(report)["groundedness"][3]["small"] == "not compared"
 
 
 def test_a_report_of_one_application_counts_only_its_answers(world: World) -> None:

@@ -15,6 +15,7 @@ from app.reports.numbers import (
     points_range,
     short_week,
 )
+from app.reports.quiet import quiet_words, received_sentence, unjudged_words, usual_words
 from app.reports.tallies import Slice, Tallies
 from app.reports.targets import missed_words
 from app.statistics.comparison import compare_shares
@@ -75,7 +76,7 @@ def verdict_of(material: Material) -> str:
         return f"Nothing new this week, but {_part_words(material, part, 'is still worse')}"
     if words := missed_words(material):
         return f"Nothing new this week, but {words}"
-    return "A quiet week: no measure left its usual variation"
+    return f"A quiet week: {quiet_words(material)}"
 
 
 def sentences_of(material: Material) -> list[str]:
@@ -87,7 +88,7 @@ def sentences_of(material: Material) -> list[str]:
     usual = _usual_sentence(material)
     tail = [words for words in (usual, reviewers_sentence(material)) if words]
     if not findings.events and not found:
-        found = [_received_sentence(material)]
+        found = [received_sentence(material)]
     return [*found[: MOST_SENTENCES - len(tail)], *tail]
 
 
@@ -141,22 +142,15 @@ def _whose(material: Material) -> str:
     return f"Application {material.application}" if material.application else "This project"
 
 
-def _received_sentence(material: Material) -> str:
-    received, number = counted(material.received, "interaction"), material.weeks_with_data
-    if not number:
-        return f"{received} came in; two more weeks will show what is usual."
-    earlier = "the week before" if number == 1 else f"the {number} weeks before"
-    return f"{received} came in and were compared with {earlier}."
-
-
 def _title(material: Material, criterion: str) -> str:
     return material.criteria.get(criterion).title
 
 
 def _unknown_verdict(material: Material) -> str:
-    received = counted(material.received, "interaction")
+    received, weeks = counted(material.received, "interaction"), len(material.tallies.weeks)
     if not material.weeks_with_data:
-        return f"The first week with data: {received}, and nothing to compare them with yet"
+        first = f"The first week with data of the last {weeks}"
+        return f"{first}: {received}, and nothing to compare with yet"
     if all(one.course.chart is None for one in material.findings.failing.values()):
         return "Too early to say what is usual: no two comparable weeks lie before this one"
     return f"Too few answers to say anything about this week: {received}"
@@ -300,7 +294,7 @@ def _unjudged_place(material: Material, criterion: str) -> str:
         rest_n, rest = whole.n - own.n, whole.failing - own.failing
         against = compare_shares(own.failing, own.n, rest, rest_n)
         if part.key == "application" and against and against.interval.low > worst:
-            worst, words = against.interval.low, f", most in {slice_name(part)}"
+            worst, words = against.interval.low, f", most often in {slice_name(part)}"
     return words
 
 
@@ -314,7 +308,7 @@ def _unjudged_alike(material: Material, measure: Measure) -> list[str]:
     reason = [one.words for one in reasons_of(material, measure.criterion, 1)]
     names = []
     for event in material.findings.events:
-        if event.about == "unjudged":
+        if event.about == "unjudged" and event.course.now == measure.course.now:
             own = [one.words for one in reasons_of(material, event.criterion, 1)]
             if event.criterion == measure.criterion or own == reason:
                 names.append(event.criterion)
@@ -322,25 +316,7 @@ def _unjudged_alike(material: Material, measure: Measure) -> list[str]:
 
 
 def _usual_sentence(material: Material) -> str:
-    findings = material.findings
-    failing = findings.failing.values()
-    usual = [_title(material, one.criterion) for one in failing if one.change == "none"]
-    unknown = [
-        _title(material, one.criterion)
-        for one in failing
-        if one.change == "unknown" and one.course.now.n == 0
-    ]
-    words = []
-    if usual:
-        verb = "vary" if len(usual) > 1 else "varies"
-        verb += " as usual"
-        if findings.places(None, "worse"):
-            verb += " over all answers"
-        elif any(one.about == "unjudged" for one in findings.events):
-            verb += " where answers could be judged"
-        words.append(f"{capital(listed([name.lower() for name in usual]))} {verb}")
-    if unknown:
-        words.append(f"{listed([name.lower() for name in unknown])} could not be judged at all")
+    words = [*filter(None, [usual_words(material)]), *unjudged_words(material)]
     return f"{capital('; '.join(words))}." if words else ""
 
 

@@ -10,6 +10,7 @@ from app.reports.judgement import corrected
 from app.reports.material import Material, reasons_of
 from app.reports.numbers import count, counted, listed, percent
 from app.reports.phrases import capital, lead_places, slice_name, spelled
+from app.reports.quiet import pending_words
 from app.reports.targets import missed
 from app.reports.weeks import days_of
 
@@ -67,10 +68,10 @@ def find_alerts(material: Material) -> list[str]:
     for measure in material.findings.lasting():
         name = _title(material, measure.criterion)
         since = material.tallies.weeks[measure.course.unusual_since]
-        alerts.append(f"{capital(name)} has been worse than usual since {since}.")
-    pending = sum(material.tallies.of(name)[-1].pending for name in material.names())
-    if pending:
-        alerts.append(f"{counted(pending, 'verdict')} of this week are still to come.")
+        what = "lacked more verdicts" if measure.about == "unjudged" else "been worse"
+        alerts.append(f"{capital(name)} has {what} than usual since {since}.")
+    if pending := pending_words(material):
+        alerts.append(f"{pending}.")
     failed = sum(material.tallies.of(name)[-1].failed for name in material.names())
     if failed:
         alerts.append(f"{counted(failed, 'evaluation')} failed; see Coverage for the reasons.")
@@ -179,7 +180,8 @@ def _label_actions(material: Material) -> Iterator[Action]:
     if wide:
         name, found = max(wide, key=lambda pair: pair[1].interval.width)
         yield Action(
-            f"Label {count(found.labels_to_halve or 0)} more answers on {_title(material, name)}",
+            f"Label {counted(found.labels_to_halve or 0, 'more answer')} on "
+            f"{_title(material, name)}",
             f"Its corrected rate is known to ±{100 * found.interval.width / 2:.1f} points only.",
             "An interval half as wide",
             "review team",

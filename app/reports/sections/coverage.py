@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from math import ceil
 from typing import NamedTuple
 
 from app.reports import blocks
@@ -11,6 +12,7 @@ from app.reports.labels import Label
 from app.reports.material import Material, reasons_of
 from app.reports.numbers import count, counted, listed, percent
 from app.reports.phrases import capital, measure_verdict, slice_name
+from app.reports.quiet import pending_words
 from app.reports.tallies import EVERYTHING, Slice
 from app.statistics.comparison import Comparison, compare_shares
 from app.statistics.correction import adjust_discrete
@@ -67,12 +69,13 @@ def heading(material: Material) -> str:
         if event.about == "unjudged":
             return measure_verdict(material, event)
     shares = [one.course.now for one in material.findings.unjudged.values()]
-    pending = sum(material.tallies.of(name)[-1].pending for name in material.names())
     judged = sum(share.n for share in shares)
+    if not judged and material.received == 1:
+        return "The one interaction has not been judged yet"
     if not judged:
         return f"None of the {counted(material.received, 'interaction')} has been judged yet"
-    if pending:
-        return f"{counted(pending, 'verdict')} of {material.said.this} are still to come"
+    if pending := pending_words(material):
+        return pending
     scored = 1 - sum(share.failing for share in shares) / judged
     received = counted(material.received, "interaction")
     if scored == 1:
@@ -146,7 +149,8 @@ def _work(material: Material) -> list[blocks.Block]:
         return []
     words = f"{capital(counted(work.reviewers, 'reviewer'))} labelled"
     if work.median_seconds is not None:
-        words += f"; half of their turns took at most {work.median_seconds:.0f} seconds"
+        seconds = counted(ceil(work.median_seconds), "second")
+        words += f"; half of their turns took at most {seconds}"
     skipped, decided = counted(work.skipped, "turn"), counted(work.adjudicated, "label")
     words += f". They skipped {skipped}, and a lead decided {decided}."
     return [blocks.text(words, style="note")]
@@ -158,7 +162,7 @@ def _flow(material: Material) -> blocks.Block:
     return blocks.figures(
         [
             ("interactions received", material.received),
-            ("scored on at least one criterion, at most", max(one.scored for one in tallies)),
+            ("scored on any one criterion, at most", max(one.scored for one in tallies)),
             ("verdicts withheld or failed", sum(one.unjudged for one in tallies)),
             ("answers labelled by people", labelled),
             ("labels given twice", given_twice(material.labels)),

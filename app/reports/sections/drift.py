@@ -76,7 +76,7 @@ def section(material: Material) -> blocks.Section:
             f"{100 * LEVEL:g} % of reports at most (Holm)."
         )
     else:
-        content.append(blocks.text("Two earlier weeks show what is usual; there are fewer."))
+        content.append(blocks.text(_advice(material)))
     return blocks.section("drift", "Drift", heading(material, shifts), content, note=note)
 
 
@@ -85,6 +85,8 @@ def heading(material: Material, shifts: Sequence[Shift]) -> str:
     changed = _changed_evaluators(material)
     if changed:
         return f"The evaluator of {listed(changed)} does not score as last week: compare with care"
+    if not shifts and material.weeks_with_data >= LEAST_WEEKS:
+        return "Too little came in to compare it with the weeks before"
     if not shifts:
         return "There are too few weeks to know what usually comes in"
     clear = [shift for shift in shifts if shift.is_clear]
@@ -93,6 +95,12 @@ def heading(material: Material, shifts: Sequence[Shift]) -> str:
     names = listed([shift.name.lower() for shift in clear[:3]])
     verb = "is" if len(clear) == 1 and names.endswith("mix") else "are"
     return f"The {names} {verb} not distributed as before"
+
+
+def _advice(material: Material) -> str:
+    if material.weeks_with_data >= LEAST_WEEKS:
+        return f"It takes {LEAST_N} answers this week and in {LEAST_WEEKS} comparable weeks before."
+    return "Two earlier weeks show what is usual; there are fewer."
 
 
 def find_shifts(material: Material) -> list[Shift]:

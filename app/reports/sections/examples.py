@@ -33,12 +33,19 @@ def heading(material: Material) -> str:
         if one.course.now.failing
     ]
     if not failing:
-        return "No answer failed" if material.received else "There is nothing to show"
+        return _nothing(material)
     failing.sort(key=lambda item: -item[0])
     names = [f"{name} ({count(number)})" for number, name in failing]
     if len(names) == 1:
         return f"All failures are {names[0]}"
-    return f"Most failures are {names[0]}, then {listed(names[1:])}"
+    return f"The commonest failures are {names[0]}, then {listed(names[1:])}"
+
+
+def _nothing(material: Material) -> str:
+    if not material.received:
+        return "There is nothing to show"
+    is_scored = any(one.course.now.n for one in material.findings.failing.values())
+    return "No answer failed" if is_scored else "No answer has a score"
 
 
 def _note(items: list[dict[str, Any]]) -> str:

@@ -31,11 +31,13 @@ def _variation(material: Material) -> str:
         judged = [one for one in material.findings.failing.values() if one.course.now.n]
         plural = "measure was" if len(judged) == 1 else "measures were"
         return f"{capital(spelled(len(judged)))} {plural} judged, compared with nothing"
-    changes = [one.change for one in material.findings.failing.values()]
+    changes = [_group_of(one) for one in material.findings.failing.values()]
     groups = [
         ("got worse", changes.count("worse")),
         ("stayed worse than usual", changes.count("still_worse")),
-        ("got better", changes.count("better") + changes.count("still_better")),
+        ("got better", changes.count("better")),
+        ("stayed better than usual", changes.count("still_better")),
+        ("gave a signal that is not confirmed", changes.count("unconfirmed")),
         ("vary as usual", changes.count("none") + changes.count("recovered")),
         ("cannot be compared yet", changes.count("unknown")),
     ]
@@ -71,6 +73,11 @@ def state_of(measure: Measure, period: str = "week") -> tuple[str, str]:
 def tone_of(measure: Measure) -> str:
     """concern, good or nothing."""
     return state_of(measure)[1]
+
+
+def _group_of(measure: Measure) -> str:
+    is_unsure = measure.change == "none" and measure.course.signals
+    return "unconfirmed" if is_unsure else measure.change
 
 
 def _group(number: int, verb: str) -> str:
@@ -112,7 +119,7 @@ def _row(material: Material, criterion: Criterion) -> list[blocks.Cell]:
         return [*own, *target]
     return [
         *own,
-        blocks.share(course.last_week),
+        _last(measure),
         blocks.difference(_shown_difference(measure), tone=tone),
         blocks.usual(rate, course.limits, len(course.baseline), of=material.said.one),
         blocks.sparkline(
@@ -139,6 +146,14 @@ def _target(measure: Measure, criterion: Criterion, is_compared: bool) -> blocks
     return blocks.target(criterion.target, *ASSURED[found], SIGNS[found])
 
 
+def _last(measure: Measure) -> blocks.Cell:
+    """The week before, where it can be compared."""
+    shares, last = measure.course.shares, measure.course.last_week
+    if last is None and len(shares) > 1 and shares[-2].n:
+        return blocks.words("–", "not compared")
+    return blocks.share(last)
+
+
 def _corrected(material: Material, criterion: str) -> blocks.Cell:
     fixed = corrected(material, criterion)
     if fixed is None:
@@ -150,9 +165,9 @@ def _shown_difference(measure: Measure):  # type: ignore[no-untyped-def]
     """The difference to last week, unless one of the two is too unsure to be shown."""
     course = measure.course
     last = course.last_week
-    if last is None or (too_few_to_say(course.now) and not tone_of(measure)):
+    if last is None or too_few_to_say(last):
         return None
-    return course.against_last
+    return None if too_few_to_say(course.now) and not tone_of(measure) else course.against_last
 
 
 def _note(material: Material) -> str:
@@ -160,13 +175,14 @@ def _note(material: Material) -> str:
         (one.course.now.n for one in material.findings.failing.values()),
         default=0,
     )
-    weeks = max((len(one.course.baseline) for one in material.findings.failing.values()), default=0)
+    charted = [one.course for one in material.findings.failing.values() if one.course.chart]
+    weeks = max((len(course.baseline) for course in charted), default=0)
     words = [
         f"{counted(scored, 'scored answer')} at most; lower is better.",
         "Small figures are 95 % intervals.",
     ]
     if weeks:
-        points = max(one.course.points for one in material.findings.failing.values())
+        points = max(course.points for course in charted)
         trial = "" if points >= LOCKED_POINTS else ", which makes them trial limits"
         words.append(
             "Usual rates and their limits (p′) come from up to "

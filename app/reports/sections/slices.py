@@ -80,7 +80,7 @@ def _heading_within(material: Material, part: Slice, pairs: Sequence[Pair]) -> s
 def heading(material: Material) -> str:
     """Where a change sits, or that no slice changed."""
     findings = material.findings
-    if not material.said.compares:
+    if not any(part.change for part in findings.parts):
         return _heading_alone(material)
     for event in findings.events:
         places = lead_places(findings, event.criterion)
@@ -100,12 +100,11 @@ def heading(material: Material) -> str:
     gaps = findings.places(None, "gap")
     if gaps:
         return f"No slice got worse. {gap_sentence(material, gaps[0]).removesuffix('.')}"
-    if not findings.compared_slices:
-        return "There are too few answers per slice to compare them"
     return "No slice got worse"
 
 
 def _heading_alone(material: Material) -> str:
+    """What stands out against the rest, where nothing earlier can be held beside it."""
     gaps = material.findings.places(None, "gap")
     if gaps:
         return gap_sentence(material, gaps[0]).removesuffix(".")

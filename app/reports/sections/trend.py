@@ -9,6 +9,7 @@ from app.reports.marks import Mark, marks_of, sentence
 from app.reports.material import Material
 from app.reports.numbers import listed, percent, percent_range, short_week
 from app.reports.phrases import capital
+from app.reports.quiet import none_left, unconfirmed
 from app.reports.targets import missed, target_sentence
 from app.reports.wording import WEEKLY
 
@@ -54,16 +55,17 @@ def heading(material: Material) -> str:
         ("worse", "rose above the usual in"),
         ("still_worse", "are still above the usual in"),
         ("better", "fell below the usual in"),
+        ("still_better", "are still below the usual in"),
     ):
         names = [_failures(material, one) for one in measures if one.change == change]
         if names:
             return f"{capital(listed(names))} {verb} {week}"
     if all(one.course.chart is None for one in measures):
         return f"There are too few {material.said.one}s to know what is usual"
-    unsure = [_failures(material, one) for one in measures if one.course.signals]
+    unsure = [material.criteria.get(name).failures for name in unconfirmed(material)]
     if unsure:
         return f"{capital(listed(unsure))} gave a signal that the comparison does not confirm"
-    return "No measure left its usual variation"
+    return capital(none_left(material))
 
 
 def chart_points(material: Material, measure: Measure) -> list[dict[str, Any]]:

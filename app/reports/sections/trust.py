@@ -64,7 +64,7 @@ def section(material: Material) -> blocks.Section:
 
 def heading(material: Material, judged: list[Judgement]) -> str:
     """Whether the evaluator agrees with reviewers as well as they do with each other."""
-    if not material.labels and not material.earlier_labels:
+    if not material.labels and not judged:
         return f"Nobody has labelled answers of {material.said.this} yet"
     answers = counted(len({label.interaction_id for label in material.labels}), "answer")
     if not judged:
@@ -200,11 +200,11 @@ def _advice(material: Material) -> list[str]:
     if not material.received:
         return []
     if not material.labels:
-        needed = _labels_for(material)
+        needed = counted(_labels_for(material), "answer")
         return [
             "The rates above are the evaluator's alone. Make a review queue for "
-            f"{material.said.this} and label about {needed} answers drawn at random, and the true "
-            "rate stands with its interval beside them."
+            f"{material.said.this} and label about {needed} drawn at random, and the true rate "
+            "stands with its interval beside them."
         ]
     uncorrected = [name for name in material.names() if corrected(material, name) is None]
     if not uncorrected:

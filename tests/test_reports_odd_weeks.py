@@ -1,0 +1,177 @@
+"""Unusual weeks: no sentence of a report claims what its numbers do not support."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from app.criteria import Criteria
+from app.database import reading, transaction
+from app.reports import build_report
+from app.tables import Evaluation, Interaction
+from tests.report_world import RATES, Plan, a_label, write_weeks
+
+WEEKS = [f"2026-W{number}" for number in range(36, 46)]
+
+
+class World:
+    """A database and the reports of its weeks."""
+
+    def __init__(self, engine: Engine, criteria: Criteria, now: datetime) -> None:
+        self.engine, self.criteria, self.now = engine, criteria, now
+
+    def write(self, *plans: Plan) -> list[Interaction]:
+        """A plan per week, from the first week on; no week without a number of answers."""
+        known = {week: plan for week, plan in zip(WEEKS, plans, strict=False) if plan.n}
+        with transaction(self.engine) as session:
+            return write_weeks(session, known)
+
+    def report(self, week: str) -> dict[str, Any]:
+        with reading(self.engine) as session:
+            return build_report(
+                session,
+                project="default",
+                criteria=self.criteria,
+                week=week,
+                application=None,
+                now=self.now,
+                time_zone="UTC",
+            )
+
+
+@pytest.fixture
+def world(engine: Engine, criteria: Criteria, now: datetime) -> World:
+    return World(engine, criteria, now)
+
+
+def headings(report: Mapping[str, Any]) -> dict[str, str]:
+    return {one["id"]: one["heading"] for one in report["sections"]}
+
+
+def section(report: Mapping[str, Any], id: str) -> dict[str, Any]:
+    return next(one for one in report["sections"] if one["id"] == id)
+
+
+def alerts(report: Mapping[str, Any]) -> str:
+    texts = [one["text"] for one in section(report, "actions")["blocks"] if one["block"] == "text"]
+    return " ".join(texts)
+
+
+def ungrounded(rate: float) -> Plan:
+    return Plan(rate=lambda name, _: rate if name == "groundedness" else RATES[name])
+
+
+def test_a_single_interaction_is_told_in_the_singular(world: World) -> None:
+    world.write(Plan(), Plan(), Plan(), Plan(n=1))
+    report = world.report(WEEKS[3])
+    assert report["sentences"][0] == "1 interaction came in and was compared with 3 earlier weeks."
+    assert headings(report)["drift"] == "Too little came in to compare it with the weeks before"
+    advice = next(one for one in section(report, "trust")["blocks"])["text"]
+    assert "label about 1 answer drawn" in advice
+
+
+def test_a_single_interaction_that_waits_is_not_said_to_have_passed(world: World) -> None:
+    world.write(Plan(), Plan(), Plan(), Plan(n=1, status="pending"))
+    report = world.report(WEEKS[3])
+    assert report["sentences"][0] == "1 interaction came in and could not be compared with " + (
+        "earlier weeks."
+    )
+    assert "bias have not been judged yet." in report["sentences"][1]
+    assert headings(report)["coverage"] == "The one interaction has not been judged yet"
+    assert headings(report)["examples"] == "No answer has a score"
+
+
+def test_one_verdict_that_is_still_to_come_is_told_in_the_singular(world: World) -> None:
+    written = world.write(Plan(), Plan(n=30))
+    late = {"version": "2", "status": "pending", "input_hash": "h", "started_at": world.now}
+    with transaction(world.engine) as session:
+        session.add(
+            Evaluation(
+                **{**late, "started_at": written[-1].started_at},
+                project="default",
+                interaction_id=written[-1].id,
+                criterion="bias",
+                evaluator="bias-words",
+                created_at=world.now,
+            )
+        )
+    report = world.report(WEEKS[1])
+    assert headings(report)["coverage"] == "1 verdict of this week is still to come"
+    assert "1 verdict of this week is still to come." in alerts(report)
+
+
+def test_criteria_that_lack_different_shares_of_verdicts_are_not_told_as_one(world: World) -> None:
+    without = {"groundedness": ("city",), "context_relevance": ("city", "health")}
+    outage = Plan(abstains=lambda name, known: known["application"] in without.get(name, ()))
+    world.write(Plan(), Plan(), Plan(), outage)
+    report = world.report(WEEKS[3])
+    told = [report["verdict"], report["sentences"][2]]
+    assert told[0].startswith("Groundedness could not be judged in 33.0")
+    assert told[1].startswith("Also: context relevance could not be judged in 65.9")
+
+
+def test_verdicts_that_lack_for_weeks_are_not_called_a_worse_criterion(world: World) -> None:
+    outage = Plan(abstains=lambda name, _: name == "groundedness")
+    world.write(Plan(), Plan(), Plan(), outage, outage)
+    report = world.report(WEEKS[4])
+    assert "Groundedness has lacked more verdicts than usual since 2026-W39." in alerts(report)
+
+
+def test_what_was_scored_at_most_is_told_of_one_criterion(world: World) -> None:
+    """Half of the answers have a score on one criterion, half on another: all of them have one."""
+
+    def one_each(name: str, known: Mapping[str, str]) -> bool:
+        is_shop = known["application"] == "shop"
+        return name not in ("groundedness", "toxicity") or (name == "toxicity") == is_shop
+
+    world.write(Plan(n=90, abstains=one_each))
+    report = world.report(WEEKS[0])
+    figures = section(report, "coverage")["blocks"][0]["items"]
+    assert {"label": "scored on any one criterion, at most", "value": 60} in figures
+    assert headings(report)["slices"] == "No slice stands out against the rest"
+
+
+def test_what_stays_better_than_usual_is_said_so_everywhere(world: World) -> None:
+    world.write(*[ungrounded(0.5)] * 4, ungrounded(0.1), ungrounded(0.1))
+    report = world.report(WEEKS[5])
+    assert report["verdict"] == "A quiet week: groundedness stays better than usual"
+    assert headings(report)["trend"] == "Ungrounded answers are still below the usual in W41"
+    assert headings(report)["scorecard"] == (
+        "One measure stayed better than usual, four vary as usual"
+    )
+
+
+def test_labels_of_earlier_weeks_alone_are_no_labels_of_this_week(world: World) -> None:
+    written = world.write(Plan(n=30), Plan(n=30))
+    with transaction(world.engine) as session:
+        session.add_all([a_label(one, place) for place, one in enumerate(written[:9])])
+    report = world.report(WEEKS[1])
+    assert headings(report)["trust"] == "Nobody has labelled answers of this week yet"
+    assert "limits" not in section(report, "scorecard")["note"]
+
+
+def test_a_week_after_a_long_silence_is_not_called_the_first_of_all(world: World) -> None:
+    world.write(Plan(n=30), Plan(n=0))
+    with transaction(world.engine) as session:
+        write_weeks(session, {"2026-W51": Plan(n=30)}, seed=2)
+    assert world.report("2026-W51")["verdict"] == (
+        "The first week with data of the last 13: 30 interactions, and nothing to compare with yet"
+    )
+
+
+def test_a_last_week_that_another_version_judged_is_not_said_to_lack_scores(world: World) -> None:
+    world.write(Plan(), Plan(), Plan(version="2"))
+    report = world.report(WEEKS[2])
+    row = section(report, "scorecard")["blocks"][0]["rows"][0]
+    assert (row[3]["text"], row[3]["small"]) == ("–", "not compared")
+    assert report["sentences"][0].endswith("could not be compared with earlier weeks.")
+    assert headings(report)["slices"] == "No slice stands out against the rest"
+
+
+def test_a_difference_to_a_week_of_a_few_answers_is_not_shown(world: World) -> None:
+    world.write(Plan(), Plan(), Plan(n=3), Plan())
+    row = section(world.report(WEEKS[3]), "scorecard")["blocks"][0]["rows"][0]
+    assert row[3]["too_few"]
+    assert row[4]["value"] is None
