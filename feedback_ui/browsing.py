@@ -351,7 +351,7 @@ def _waiting_items(session: Session, caller: Caller, now: datetime) -> int:
         for queue in list_queues(session, caller.project)
         if queue.id is not None
     ]
-    return sum(one.total - one.done for one in progress)
+    return sum(one.total - one.behind for one in progress)
 
 
 def _with_quotes(shown: ShownVerdict, row: Interaction, is_in_text: bool) -> dict[str, Any]:

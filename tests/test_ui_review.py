@@ -204,6 +204,19 @@ def test_skipping_leads_on_and_an_empty_queue_says_why(client: TestClient, queue
     assert "all 3 items are labelled" in client.get(queue).text
 
 
+def test_progress_counts_what_i_have_labelled_though_others_are_still_to_come(
+    client: TestClient, queue: str
+) -> None:
+    form = {"name": "by two", "size": "3", "need": "2"}
+    twice = client.post("/review", data=form, follow_redirects=False).headers["location"]
+    for number in range(3):
+        html = client.get(twice).text
+        assert f"<b>{number}</b> of 3</span>" in html
+        label(client, item_in(html), key=f"k{number}")
+    assert "you have labelled all that is yours" in client.get(twice).text
+    assert "3 by you that others still have to label" in client.get("/review").text
+
+
 def test_a_queue_asks_only_what_it_was_made_for(client: TestClient, queue: str) -> None:
     form = {"name": "toxic only", "size": "1", "ask.toxicity": "1"}
     html = client.post("/review", data=form).text

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import and_, case, exists, func
+from sqlalchemy import and_, case, exists, func, or_
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
@@ -57,6 +57,8 @@ class Progress(NamedTuple):
     done: int
     held: int
     skipped: int
+    behind: int
+    """Done, or labelled by this reviewer though others are still to come."""
     next_free_at: datetime | None
     """When the first lease of an item that others hold ends."""
 
@@ -194,6 +196,7 @@ def progress_of(session: Session, queue_id: int, *, reviewer: str, now: datetime
         func.count(is_done),
         func.count(case((and_(open_, exists().where(*turns, held)), 1))),
         func.count(case((and_(open_, my_skipped), 1))),
+        func.count(case((or_(my_stored, is_done.is_not(None)), 1))),
     )
     counts = session.execute(query.where(col(ReviewItem.queue_id) == queue_id)).one()
     until = select_columns(func.min(ReviewTurn.until_at)).join(
@@ -202,8 +205,8 @@ def progress_of(session: Session, queue_id: int, *, reviewer: str, now: datetime
     until = until.where(
         col(ReviewTurn.queue_id) == queue_id, held, col(ReviewItem.done_at).is_(None)
     )
-    total, done, others, skipped = counts
-    return Progress(total, done, others, skipped, session.execute(until).scalar())
+    total, done, others, skipped, behind = counts
+    return Progress(total, done, others, skipped, behind, session.execute(until).scalar())
 
 
 def _add_queue(

@@ -29,6 +29,7 @@ async function deliver({ url, key, body }, prefer) {
         drop(key);
         return after;
       }
+      if (answer.status === 401) return say("A label waits on this device; ", make("a", { href: `/sign-in?next=${location.pathname}`, textContent: "sign in to store it" }));
       if (answer.status < 500) return refused({ url, key, body }, await answer.json().catch(() => ({})));
     } catch { /* The server cannot be reached; the label waits here. */ }
     say(`${waiting().length} stored on this device, waiting for the server`);
@@ -52,7 +53,7 @@ if (out) out.onsubmit = () => {
   if (waiting().length) say("A label waits on this device for the server; sign out later");
   return !waiting().length;
 };
-onpopstate = () => location.reload();
+onpopstate = () => location.hash || location.reload();
 for (const name of ["keydown", "pointermove", "scroll", "visibilitychange"]) document.addEventListener(name, tick);
 start();
 if (user) flush();
@@ -83,7 +84,7 @@ function turnTo({ next, page }) {
 function start() {
   const desk = one("[data-desk]");
   if (!desk) return;
-  const form = one("form.side"), fields = all("fieldset", form), sentences = all(".ans > li"), past = [];
+  const form = one("form.side"), fields = all("fieldset", form), sentences = all(".ans > li[id]"), past = [];
   const { item } = desk.dataset, revealed = desk.dataset.desk === "revealed", keys = JSON.parse(desk.dataset.keys), draftName = `touchstone.draft.${user}.${item}`;
   const { matching } = form.elements;
   let field = 0, sentence = -1, changing = false, busy = false, shut = false, timer, used = Date.now(), until = desk.dataset.until;
@@ -199,6 +200,7 @@ function start() {
     const body = new URLSearchParams(state());
     body.set("seconds", (inView / 1000).toFixed(1));
     const entry = { url: form.action, key: body.get("key"), body: body.toString() };
+    drop(entry.key);
     fill([...waiting(), entry]);
     disk.removeItem(draftName);
     say("Storing…");
@@ -260,7 +262,7 @@ function start() {
   desk.oninput = () => changed();
   desk.onpointerdown = touch;
   desk.onclick = async (event) => {
-    const li = event.target.closest(".ans > li"), next = event.target.closest("[data-act=onward]")?.href;
+    const li = event.target.closest(".ans > li[id]"), next = event.target.closest("[data-act=onward]")?.href;
     if (li) toSentence(sentences.indexOf(li));
     if (!next || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
@@ -310,6 +312,7 @@ function start() {
   if (kept) { restore(kept); changed(false); } else show();
   goTo(missing());
   if (!revealed && sentences.length) toSentence(0);
+  if (!location.hash) scrollTo(0, 0);
   desk.dataset.ready = "";
 }
 
