@@ -115,7 +115,9 @@ def rogan_gladen_rate(material: Material, criterion: str) -> tuple[float, Interv
     """
     share = material.findings.failing[criterion].course.now
     labels = [*material.earlier_labels, *material.labels]
-    used = [one for one in labels if one.criterion == criterion and one.flagged is not None]
+    known = [one for one in labels if one.criterion == criterion and one.flagged is not None]
+    # Two labels of one answer tell less than those of two answers, as which they would count.
+    used = [some[0] for some in clusters_of((one.interaction_id, one) for one in known)]
     weeks = {one.week: one.inclusion_probability for one in used}
     if not used or any(one.inclusion_probability != weeks[one.week] for one in used):
         return None

@@ -52,7 +52,7 @@ def read_labels(
     criteria: Criteria,
     tallies: Tallies,
 ) -> list[Label]:
-    """The blind labels of all weeks: the newest per interaction, criterion and reviewer.
+    """The blind labels of all weeks that stand: the newest per interaction, criterion and reviewer.
 
     Labels that mean "can't tell" are left out, and those of weeks that another evaluator, version
     or threshold judged.
@@ -63,13 +63,18 @@ def read_labels(
         .where(*scope.holds(), col(Annotation.blind_label).is_not(None))
         .where(col(Annotation.occasion) == 1, col(Annotation.stratum).is_distinct_from(CALIBRATION))
         .order_by(col(Annotation.id))
-    )
-    current = {(one.interaction_id, one.criterion, one.reviewer): (one, at) for one, at in rows}
+    ).all()
+    replaced = {one.replaces_id for one, _ in rows}
+    current = {
+        (one.interaction_id, one.criterion, one.reviewer): (one, at)
+        for one, at in rows
+        if one.id not in replaced and not one.is_withdrawn
+    }
     verdicts = _verdicts(session, {key[0] for key in current}, chosen)
     ends = [period.to_at for period in periods]
     found = []
     for annotation, interaction in current.values():
-        fails = None if annotation.is_withdrawn else _fails(criteria, annotation)
+        fails = _fails(criteria, annotation)
         week = _week_of(interaction.started_at, ends)
         if fails is not None and _is_comparable(tallies, annotation.criterion, week):
             verdict = verdicts.get((annotation.interaction_id, annotation.criterion))
