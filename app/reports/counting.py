@@ -13,12 +13,14 @@ from sqlmodel import Session
 from app.reports.counted import (
     Used,
     Waiting,
+    counts_in,
     ranges_of,
     read_sums,
     read_used,
     read_waiting,
     untold_hours,
 )
+from app.reports.pieces import pieces_of
 from app.reports.rows import of_hours, of_part, of_sample, read_combinations, read_rows
 from app.reports.scope import Scope
 from app.reports.tallies import EVERYTHING, Judge, Reason, Release, Slice, Source, Tallies, Tally
@@ -162,8 +164,14 @@ def commonest(used: Sequence[Used]) -> dict[str, str]:
 def count_days(
     session: Session, scope: Scope, days: Iterable[tuple[date, datetime, datetime]]
 ) -> tuple[tuple[date, int], ...]:
-    """How many interactions each of the days received; a day comes with its bounds."""
-    return tuple((day, _received(session, scope, *bounds)) for day, *bounds in days)
+    """How many interactions each of the days received; a day comes with its bounds.
+
+    Where no row is left, what was judged counts: it stays when rows are pruned or erased.
+    """
+    return tuple(
+        (day, _received(session, scope, *bounds) or _judged(session, scope, *bounds))
+        for day, *bounds in days
+    )
 
 
 def with_combinations(
@@ -245,6 +253,14 @@ def _received(session: Session, scope: Scope, from_at: datetime, to_at: datetime
     statement = select(func.count()).select_from(Interaction).where(*part.holds())
     found: int = session.execute(statement).scalar_one()
     return found
+
+
+def _judged(session: Session, scope: Scope, from_at: datetime, to_at: datetime) -> int:
+    names = ("criterion", "source", "n", "abstained", "failed")
+    found = pieces_of(from_at, to_at).counts(names, counts_in(scope, "")).c
+    sums = select(func.sum(found.n + found.abstained + found.failed))
+    counts = session.execute(sums.group_by(found.criterion, found.source)).scalars()
+    return max((int(one) for one in counts), default=0)
 
 
 def _tally(status: str, passed: bool | None, interactions: int) -> Tally:

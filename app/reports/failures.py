@@ -31,7 +31,8 @@ def clearest_failures(
 
 
 def failing(scope: Scope, evaluator: str, criterion: Criterion) -> list[Any]:
-    """The conditions that an evaluation is a failure that counts; the index by label finds them.
+    """The conditions that an evaluation is a failure that counts and can still be read; the index
+    by label finds them.
 
     For a query on Evaluation joined with Interaction.
     """
@@ -45,6 +46,7 @@ def failing(scope: Scope, evaluator: str, criterion: Criterion) -> list[Any]:
         col(Evaluation.evaluator) == evaluator,
         col(Evaluation.status) == "scored",
         col(Evaluation.passed).is_(False),
+        col(Interaction.erased_at).is_(None),
         ~exists().where(
             col(newer.interaction_id) == col(Evaluation.interaction_id),
             col(newer.evaluator) == col(Evaluation.evaluator),
