@@ -1,15 +1,21 @@
 """Unusual weeks: no sentence of a report claims what its numbers do not support."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
+from sqlmodel import select
 
 from app.criteria import Criteria
 from app.database import reading, transaction
 from app.reports import build_report
+from app.reports.material import Material, read_material
+from app.reports.sections import clusters
+from app.store.erasing import erase_trace
+from app.store.rollups import Contribution, roll_up
 from app.tables import Evaluation, Interaction
 from tests.report_world import RATES, Plan, a_label, write_weeks
 
@@ -175,3 +181,85 @@ def test_a_difference_to_a_week_of_a_few_answers_is_not_shown(world: World) -> N
     row = section(world.report(WEEKS[3]), "scorecard")["blocks"][0]["rows"][0]
     assert row[3]["too_few"]
     assert row[4]["value"] is None
+
+
+def test_erased_answers_are_no_examples_and_their_days_not_empty(world: World) -> None:
+    written = world.write(ungrounded(0.5))
+    last_day, before = written[-13:], written[40:60]
+    with transaction(world.engine) as session:
+        session.add_all([a_label(one, place) for place, one in enumerate(before)])
+        session.flush()
+        for one in (*last_day, *before):
+            erase_trace(session, "default", one.trace_id, now=world.now)
+    report = world.report(WEEKS[0])
+    examples = section(report, "examples")["blocks"][0]["items"]
+    assert len(examples) == 6
+    assert all(one["prompt"] for one in examples)
+    assert report["received"] == 88
+    assert "No interaction was received" not in alerts(report)
+
+
+def material_of(world: World, week: str) -> Material:
+    with reading(world.engine) as session:
+        return read_material(
+            session,
+            project="default",
+            criteria=world.criteria,
+            week=week,
+            application=None,
+            time_zone="UTC",
+        )
+
+
+def test_scores_of_a_version_that_was_replaced_are_not_distributed_again(world: World) -> None:
+    written = world.write(Plan(n=30), Plan(n=30))
+    with transaction(world.engine) as session:
+        rows = session.exec(select(Evaluation).where(Evaluation.criterion == "bias")).all()
+        whose = {one.id: one for one in written}
+        for row in rows:
+            again = Evaluation(**{**row.model_dump(exclude={"id"}), "version": "2"})
+            session.add(again)
+            roll_up(session, [Contribution(whose[row.interaction_id], again)])
+    found = material_of(world, WEEKS[1]).histograms
+    assert [sum(bins) for _, bins in sorted(found["bias"].items())] == [30, 30]
+
+
+def test_a_second_label_of_an_answer_makes_no_rate_surer(world: World) -> None:
+    written = world.write(Plan(n=88))
+    with reading(world.engine) as session:
+        failing = select(Evaluation.interaction_id).where(Evaluation.label == "ungrounded")
+        flagged = set(session.exec(failing))
+
+    def add(reviewer: str) -> tuple[float, float]:
+        with transaction(world.engine) as session:
+            for place, one in enumerate(written):
+                label = a_label(one, 0 if one.id in flagged or place % 20 == 7 else 1)
+                label.reviewer, label.idempotency_key = reviewer, f"{reviewer} {one.id}"
+                session.add(label)
+        row = section(world.report(WEEKS[0]), "trust")["blocks"][0]["rows"][0]
+        return row[4]["low"], row[4]["high"]
+
+    assert add("ann") == add("ben")
+
+
+def test_a_label_stands_when_another_of_the_same_reviewer_is_withdrawn(world: World) -> None:
+    (one, *_) = world.write(Plan(n=20))
+    with transaction(world.engine) as session:
+        first, second = a_label(one, 1), a_label(one, 0)
+        second.idempotency_key = "second"
+        session.add_all([first, second])
+        session.flush()
+        taken = a_label(one, 0)
+        taken.idempotency_key, taken.replaces_id, taken.is_withdrawn = "taken", second.id, True
+        session.add(taken)
+    (label,) = material_of(world, WEEKS[0]).labels
+    assert not label.fails
+
+
+def test_failures_beyond_the_largest_topics_are_not_said_to_fit_no_topic(world: World) -> None:
+    world.write(Plan(n=20))
+    found = {"failures": 30, "is_sample": False, "was_studied": False, "items": []}
+    topic = {"name": "refunds", "n": 20, "last_n": None, "example": {}}
+    study = {"clusters": {"groundedness": found | {"items": [topic]}}}
+    content = clusters.section(replace(material_of(world, WEEKS[0]), study=study))["blocks"]
+    assert content[1]["text"] == "30 ungrounded answers in all; 10 in none of these groups."

@@ -22,12 +22,14 @@ def read_histograms(
     tallies: Tallies,
 ) -> dict[str, dict[int, list[int]]]:
     """Per criterion and week how many scores lie in each bin; weeks that another version or
-    threshold judged are left out."""
+    threshold judged are left out, and so are scores of a version that another one replaced."""
     ends = [period.to_at for period in periods]
     found: dict[str, dict[int, list[int]]] = {}
-    for criterion, evaluator in chosen.items():
+    for criterion in chosen:
+        judges = tallies.sources.get(criterion, [frozenset()])[-1]
+        sources = sorted({f"{one.evaluator}@{one.version}" for one in judges})
         same, weeks = tallies.comparable(criterion), dict[int, list[list[int]]]()
-        for at, histogram in _binned(session, scope, ends, criterion, evaluator):
+        for at, histogram in _binned(session, scope, ends, criterion, sources):
             week = next(number for number, end in enumerate(ends) if at < end)
             if same[week]:
                 weeks.setdefault(week, []).append(histogram)
@@ -38,15 +40,15 @@ def read_histograms(
 
 
 def _binned(
-    session: Session, scope: Scope, ends: Sequence[datetime], criterion: str, evaluator: str
+    session: Session, scope: Scope, ends: Sequence[datetime], criterion: str, sources: Sequence[str]
 ) -> Iterable[tuple[datetime, list[int]]]:
-    """Per day or hour, application and version of the evaluator: the first moment, and the bins."""
+    """Per day or hour, application and source: the first moment, and the bins."""
 
     def where(table: type[Counts]) -> list[ColumnElement[bool]]:
         return [
             *counts_in(scope, "")(table),
             col(table.criterion) == criterion,
-            col(table.source).startswith(f"{evaluator}@", autoescape=True),
+            col(table.source).in_(sources),
             col(table.n) > 0,
         ]
 

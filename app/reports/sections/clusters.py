@@ -22,9 +22,9 @@ def section(material: Material) -> blocks.Section:
         items = [_item(study, one, failures) for one in study["items"]]
         topics = blocks.clusters(items)
         rest = study["failures"] - sum(one["n"] for one in study["items"])
-        note = blocks.text(
-            f"{count(rest)} of {count(study['failures'])} {failures} fit no group.", style="plain"
-        )
+        # Only the largest groups are kept, so that the rest may have groups of its own.
+        whole = f"{count(study['failures'])} {failures} in all"
+        note = blocks.text(f"{whole}; {count(rest)} in none of these groups.")
         parts = [topics, note]
         content.extend(parts if place == 0 else [blocks.folded(capital(failures), parts)])
     if not content:
