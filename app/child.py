@@ -2,6 +2,8 @@
 
 import multiprocessing
 from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from typing import Any
 
 END_SECONDS = 5.0
@@ -32,3 +34,11 @@ class Child:
         self.process.kill()
         self.process.join(END_SECONDS)
         return code
+
+
+def answer_all(pipe: Connection, first: Any, answer: Callable[[Any], Any]) -> None:
+    """Send the first message, then an answer to each that comes until the other end is gone."""
+    with suppress(EOFError, ConnectionError):
+        pipe.send(first)
+        while True:
+            pipe.send(answer(pipe.recv()))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
-from app.child import Child
+from app.child import Child, answer_all
 from app.criteria import Criteria
 from app.errors import Busy
 from app.judge import evaluation_json, judge_batch
@@ -63,7 +63,7 @@ class JudgeProcess:
         self._start_seconds, self._answer_seconds = start_seconds, answer_seconds
         self._lock = threading.Lock()
         self._child: Child | None = None
-        self._is_ready = False
+        self._is_ready = self._is_closed = False
 
     def __call__(
         self, samples: Sequence[Sample], criteria: Sequence[str] | None
@@ -82,7 +82,11 @@ class JudgeProcess:
         threading.Thread(target=self._warm, name="warm the judges", daemon=True).start()
 
     def close(self) -> None:
-        """End the child, if there is one."""
+        """End the child, if there is one, for good."""
+        self._is_closed = True
+        self._end()
+
+    def _end(self) -> None:
         child, self._child, self._is_ready = self._child, None, False
         if child is not None:
             child.end()
@@ -91,6 +95,8 @@ class JudgeProcess:
         try:
             self([WARM_UP], None)
         except Busy as error:
+            if self._is_closed:
+                return
             logger.warning("the judges could not be started beforehand: %s", error.detail)
 
     def _ask(
@@ -101,7 +107,7 @@ class JudgeProcess:
             child.pipe.send((list(samples), criteria))
             answer: list[list[EvaluationJson]] = self._receive(child, self._answer_seconds)
         except (EOFError, OSError):
-            self.close()
+            self._end()
             raise Busy(
                 "the judge process died and is replaced; send the same request again"
             ) from None
@@ -117,7 +123,7 @@ class JudgeProcess:
         try:
             return child.receive(seconds)
         except TimeoutError:
-            self.close()
+            self._end()
             raise Busy(
                 f"the judges did not answer within {seconds:g} s; send fewer items at a time"
             ) from None
@@ -130,13 +136,7 @@ def serve_judge(pipe: Connection, load: Load, criteria: Criteria) -> None:
     evaluators = load()
     for evaluator in evaluators:
         evaluator.load()
-    pipe.send("ready")
-    while True:
-        try:
-            samples, names = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(judge_samples(evaluators, criteria, samples, names))
+    answer_all(pipe, "ready", lambda asked: judge_samples(evaluators, criteria, *asked))
 
 
 def judge_samples(

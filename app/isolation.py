@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
-from app.child import Child
+from app.child import Child, answer_all
 from app.judge import Fault, NotAsked, NotJudged, NoVerdict, ask, computation_of, make_ready
 from evaluators.protocol import Abstention, Computation, Evaluator, EvaluatorSpec, Sample, Verdict
 
@@ -146,18 +146,18 @@ def serve_evaluators(pipe: Connection, load: Load, answer_seconds: float) -> Non
         signal.signal(number, signal.SIG_IGN)
     evaluators = {one.spec.name: one for one in load()}
     faults = {name: make_ready(one) for name, one in evaluators.items()}
-    pipe.send({name: fault for name, fault in faults.items() if fault is not None})
-    while True:
-        try:
-            name, samples = pipe.recv()
-        except EOFError:
-            return
-        # Whoever waits ends this process first, unless they have died themselves.
-        faulthandler.dump_traceback_later(answer_seconds + GRACE_SECONDS, exit=True)
-        answer = ask(evaluators[name], samples)
-        faulthandler.cancel_dump_traceback_later()
-        sendable = answer if isinstance(answer, Fault) else [_sendable(one) for one in answer]
-        pipe.send((sendable, computation_of(evaluators[name])))
+    first = {name: fault for name, fault in faults.items() if fault is not None}
+    answer_all(pipe, first, lambda asked: _answer(evaluators[asked[0]], asked[1], answer_seconds))
+
+
+def _answer(evaluator: Evaluator, samples: Sequence[Sample], seconds: float) -> tuple[Any, Any]:
+    """What the evaluator says, in a form that can be sent, and how it computed."""
+    # Whoever waits ends this process first, unless they have died themselves.
+    faulthandler.dump_traceback_later(seconds + GRACE_SECONDS, exit=True)
+    answer = ask(evaluator, samples)
+    faulthandler.cancel_dump_traceback_later()
+    sendable = answer if isinstance(answer, Fault) else [_sendable(one) for one in answer]
+    return sendable, computation_of(evaluator)
 
 
 def _sendable(answer: Any) -> Any:

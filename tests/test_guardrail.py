@@ -1,7 +1,9 @@
 """Scoring on demand outlives its judges, and keeps order."""
 
+import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -9,7 +11,7 @@ import pytest
 
 from app.criteria import Criteria
 from app.errors import Busy
-from app.guardrail import InProcessJudge, JudgeProcess
+from app.guardrail import InProcessJudge, JudgeProcess, serve_judge
 from evaluators.protocol import Evaluator, EvaluatorSpec, Sample, Verdict
 from tests.builders import FAKE_EVALUATORS
 
@@ -118,3 +120,26 @@ def test_judges_that_cannot_be_warmed_do_not_stop_the_server(
     judge._warm()
     assert "could not be started beforehand" in caplog.text
     judge.close()
+
+
+def test_a_server_that_ends_while_its_judges_start_says_nothing_of_them(
+    criteria: Criteria, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    judge = JudgeProcess(partial(fragile), criteria)
+    warming = threading.Thread(target=judge._warm)
+    warming.start()
+    while judge._child is None:
+        time.sleep(0.01)
+    child = judge._child
+    judge.close()
+    child.process.join()
+    warming.join()
+    assert caplog.text == ""
+    assert capfd.readouterr().err == ""
+
+
+def test_a_child_whose_parent_is_gone_ends_without_a_word(criteria: Criteria) -> None:
+    ours, far_end = multiprocessing.Pipe()
+    ours.send(([KIND], None))
+    ours.close()
+    serve_judge(far_end, fragile, criteria)
