@@ -26,6 +26,7 @@ COMMANDS = {
     "train": "Train the bundled judges.",
     "bench": "Measure how well and how fast the judges judge.",
     "keys": "Make, list and revoke API keys.",
+    "calibrate": "Fit scores and thresholds to your own blind labels.",
     "reviewers": "Invite, list and disable reviewers.",
     "doctor": "Say what was found in traces, what was not, and why.",
     "audit": "Show who did what, prove that the log is whole, tell who judged an answer.",

@@ -117,6 +117,13 @@ class Criteria:
             named[name] = named[name].model_copy(update={"target": _share_of(pair, share)})
         return replace(self, by_name=named)
 
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> "Criteria":
+        """The criteria with these thresholds in the place of those of the file."""
+        named = dict(self.by_name)
+        for name, threshold in thresholds.items():
+            named[name] = self.get(name).model_copy(update={"threshold": threshold})
+        return replace(self, by_name=named)
+
     def get(self, name: str) -> Criterion:
         """The criterion of that name, or UnknownField listing those that exist."""
         try:

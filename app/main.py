@@ -10,9 +10,10 @@ from app import api, metrics, receive
 from app.answers import answer_errors
 from app.criteria import Criteria, read_criteria
 from app.database import open_database
-from app.errors import SetupError
+from app.errors import SetupError, UnknownField
 from app.guardrail import InProcessJudge, JudgeProcess
 from app.rates import Rates
+from app.recalibrated import read_calibrations, recalibrate
 from app.requests import Held
 from app.settings import Settings
 from app.writing import Writer
@@ -29,7 +30,7 @@ def create_app(
     criteria: Criteria | None = None,
 ) -> FastAPI:
     """The web application. Without `evaluators` it finds them, and judges in a process apart."""
-    criteria = criteria or read_criteria(targets=settings.targets)
+    criteria = criteria or find_criteria(settings)
     app = FastAPI(
         title="Touchstone",
         openapi_url=None,
@@ -59,13 +60,25 @@ def create_app(
     return app
 
 
+def find_criteria(settings: Settings) -> Criteria:
+    """The criteria with the targets and thresholds that these settings ask for."""
+    own = read_calibrations(settings.calibration)
+    try:
+        thresholds = {name: one.threshold for name, one in own.items()}
+        return read_criteria(targets=settings.targets).with_thresholds(thresholds)
+    except UnknownField as error:
+        raise SetupError(f"TOUCHSTONE_CALIBRATION is wrong: {error.detail}") from None
+
+
 def find_evaluators(settings: Settings) -> list[Evaluator]:
     """The evaluators that these settings ask for, not yet loaded."""
     added, folder = settings.added_evaluators, settings.models_dir
+    own = read_calibrations(settings.calibration)
     try:
-        return load_evaluators(
+        found = load_evaluators(
             added, models_dir=folder, device=settings.device, precision=settings.precision
         )
+        return recalibrate(found, own)
     except UnknownEvaluator as error:
         raise SetupError(f"TOUCHSTONE_EVALUATORS is wrong: {error}") from None
     except PrecisionError as error:

@@ -153,6 +153,11 @@ def read_said(
     return found
 
 
+def first_labels(said: Sequence[Said]) -> list[Said]:
+    """What every reviewer said of an answer when first asked."""
+    return _occasions(said)[0]
+
+
 def measures_of(criterion: Criterion, said: Sequence[Said]) -> Measures:
     """What these labels of one criterion say."""
     first, again = _occasions(said)

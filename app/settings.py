@@ -51,6 +51,9 @@ class Settings(BaseSettings):
         "auto",
         description="What the bundled judges compute in: `int8`, `bf16`, `fp32`, or the fastest.",
     )
+    calibration: Path | None = Field(
+        None, description="A file of `touchstone calibrate`: scores and thresholds of your own."
+    )
     evaluators: str = Field(
         "",
         description="Names of hub evaluators to add to the bundled ones, separated by commas.",
@@ -98,6 +101,11 @@ class Settings(BaseSettings):
         False,
         description="Show leads how fast each reviewer works; without it, ranges of several only.",
     )
+
+    @field_validator("calibration", mode="before")
+    @classmethod
+    def _empty_is_none(cls, path: str | Path | None) -> str | Path | None:
+        return path or None
 
     @field_validator("database_url")
     @classmethod

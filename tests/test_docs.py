@@ -24,7 +24,7 @@ def test_every_setting_is_in_the_manual_with_its_default(name: str) -> None:
     field = Settings.model_fields[name]
     row = re.search(rf"^\| `TOUCHSTONE_{name.upper()}` \| (.*?) \| (.*) \|$", README, re.M)
     assert row is not None, f"add a row for TOUCHSTONE_{name.upper()} to the README"
-    assert row[1] == (f"`{field.default}`" if field.default != "" else "")
+    assert row[1] == (f"`{field.default}`" if field.default not in ("", None) else "")
     assert row[2] == field.description
 
 

@@ -12,11 +12,11 @@ import typer
 from app.commands.progress import in_chunks, progress_bar
 from app.commands.quality.folder import measure_folder
 from app.commands.quality.sets import DevSet, read_set
-from app.criteria import Criteria, Criterion, read_criteria
+from app.criteria import Criteria, Criterion
 from app.errors import BadRequest, UnknownField
 from app.guardrail import judge_samples
 from app.judge import judge_batch
-from app.main import find_evaluators, load_all
+from app.main import find_criteria, find_evaluators, load_all
 from app.quality import measure
 from app.settings import read_settings
 from app.workload import realistic_samples
@@ -76,8 +76,9 @@ def quality(
         return
     if criterion is None:
         raise BadRequest("name the criterion that the labels are about: --criterion groundedness")
-    asked = read_criteria().get(criterion)
-    judge = chosen_evaluator(find_evaluators(read_settings()), criterion, evaluator)
+    settings = read_settings()
+    asked = find_criteria(settings).get(criterion)
+    judge = chosen_evaluator(find_evaluators(settings), criterion, evaluator)
     dev = read_set(data, limit)
     load_all([judge])
     scores: list[float | None] = []
@@ -98,8 +99,8 @@ def speed(
     The interactions are synthetic: three contexts of 150 words, answers of 60 to 200 words.
     Example: touchstone bench speed --interactions 256
     """
-    criteria = read_criteria()
-    found = find_evaluators(read_settings())
+    settings = read_settings()
+    criteria, found = find_criteria(settings), find_evaluators(settings)
     judges = [one for one in found if one.spec.criterion in criteria.by_name]
     load_all(judges)
     judge_samples(judges, criteria, realistic_samples(8, seed=0), None)

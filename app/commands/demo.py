@@ -17,7 +17,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from app.commands.learn import learn_week
-from app.criteria import read_criteria
 from app.database import open_database
 from app.demo.events import WEEKS, event_of
 from app.demo.issue import issue_reports
@@ -35,7 +34,7 @@ from app.demo.server import (
     wait_for_evaluations,
 )
 from app.demo.traffic import DemoInteraction, demo_traffic
-from app.main import find_evaluators, load_all
+from app.main import find_criteria, find_evaluators, load_all
 from app.settings import has_display, read_settings
 
 THUMBS_PER_REQUEST = 100
@@ -168,7 +167,8 @@ def _interaction_ids(server: DemoServer) -> dict[str, str]:
 
 def _study(database: Path, progress: Progress) -> None:
     """Group the failures of every week by topic, as a worker does before it issues a report."""
-    settings, criteria = read_settings(database_url=f"sqlite:///{database}"), read_criteria()
+    settings = read_settings(database_url=f"sqlite:///{database}")
+    criteria = find_criteria(settings)
     evaluators = find_evaluators(settings)
     load_all(evaluators)
     engine = open_database(settings.database_url)

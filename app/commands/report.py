@@ -12,10 +12,9 @@ from sqlmodel import Session, col, select
 
 from app.commands.learn import learn_week
 from app.commands.operator import operator
-from app.criteria import read_criteria
 from app.database import open_database, reading, transaction
 from app.errors import NotFound, SetupError, UnknownField
-from app.main import find_evaluators, load_all
+from app.main import find_criteria, find_evaluators, load_all
 from app.reports import build_report, render_html, render_markdown, render_slack, report_schema
 from app.reports.weeks import last_complete_week, week_bounds, week_of
 from app.settings import Settings, read_settings
@@ -71,7 +70,7 @@ def _study(
     settings: Settings, now: datetime, *, project: str, week: str, application: str | None
 ) -> None:
     week_bounds(week, settings.time_zone)
-    criteria = read_criteria()
+    criteria = find_criteria(settings)
     engine = open_database(settings.database_url)
     try:
         with reading(engine) as session:
@@ -155,7 +154,7 @@ def issue_report(
             report = build_report(
                 session,
                 project=project,
-                criteria=read_criteria(targets=settings.targets),
+                criteria=find_criteria(settings),
                 week=week,
                 application=application,
                 now=now,

@@ -14,11 +14,11 @@ from typing import Annotated, Any, NamedTuple, TextIO
 import typer
 
 from app.commands.progress import in_chunks, progress_bar
-from app.criteria import Criteria, read_criteria
+from app.criteria import Criteria
 from app.errors import BadRequest, SetupError, UnknownField
 from app.guardrail import judge_samples
 from app.ingest.jsonl import NumberedLine, SampleLine, parse_line, parse_sample, read_lines
-from app.main import find_evaluators, load_all
+from app.main import find_criteria, find_evaluators, load_all
 from app.settings import read_settings
 from evaluators.protocol import Evaluator
 
@@ -48,8 +48,9 @@ def command(
 
     Example: touchstone score answers.jsonl --out verdicts.jsonl --criteria groundedness,toxicity
     """
-    known = read_criteria()
-    evaluators = chosen_evaluators(find_evaluators(read_settings()), known, criteria)
+    settings = read_settings()
+    known = find_criteria(settings)
+    evaluators = chosen_evaluators(find_evaluators(settings), known, criteria)
     total = None if file == STANDARD else sum(1 for _ in read_lines(file))
     load_all(evaluators)
     counts: Counter[str] = Counter()

@@ -14,12 +14,12 @@ from sqlalchemy import Engine
 
 from app.commands.configured import note_start
 from app.commands.learn import learn_week
-from app.criteria import Criteria, read_criteria
+from app.criteria import Criteria
 from app.database import open_database
 from app.delivery import by_masked_name, send_report
 from app.errors import SetupError, TouchstoneError
 from app.isolation import Isolated, JudgeHost, isolate
-from app.main import find_evaluators, load_all
+from app.main import find_criteria, find_evaluators, load_all
 from app.schedule import tend_reports
 from app.settings import Settings, read_settings
 from app.tables import Report
@@ -49,7 +49,7 @@ def command(
         # What nobody waits for gives way to requests and to scoring on demand.
         os.nice(GIVES_WAY)
         threading.Thread(target=_watch, args=(parent, stop), daemon=True).start()
-    criteria = read_criteria(targets=settings.targets)
+    criteria = find_criteria(settings)
     host = JudgeHost(partial(find_evaluators, settings), answer_seconds=settings.judge_seconds)
     evaluators = isolated_evaluators(settings, criteria, host)
     engine = open_database(settings.database_url)

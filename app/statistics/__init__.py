@@ -7,6 +7,7 @@ control_charts  whether a week is outside its usual variation (p', XmR, NHS rule
 agreement       how far two judges agree (kappa, AC1, alpha)
 reliability     the same from counts of patterns, for one draw after the other
 calibration     whether a score of 0.7 means 70 % (reliability bins, ECE, Brier)
+platt           a curve that makes it so, fitted to labels, and the threshold to go with it
 bootstrap       how sure any statistic is, over conversations
 distances       how far two distributions lie apart (PSI, KS, JS)
 corrected_rate  the true rate behind an imperfect evaluator (PPI++, Rogan-Gladen)

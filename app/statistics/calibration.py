@@ -29,21 +29,29 @@ def reliability_bins(
 
 
 def expected_calibration_error(
-    scores: Sequence[float], holds: Sequence[bool], bins: int = 10
+    scores: Sequence[float],
+    holds: Sequence[bool],
+    bins: int = 10,
+    weights: Sequence[float] | None = None,
 ) -> float:
     """The mean distance between score and truth over bins of equal width, weighted by count.
 
-    Naeini, Cooper and Hauskrecht, AAAI 2015. Biased upwards at small n.
+    Naeini, Cooper and Hauskrecht, AAAI 2015. Biased upwards at small n. `weights` say how many
+    items each one stands for.
     """
-    gaps = [0.0] * bins
-    for score, held in zip(scores, holds, strict=True):
-        gaps[min(int(score * bins), bins - 1)] += score - held
-    return sum(map(abs, gaps)) / len(scores)
+    gaps, shares = [0.0] * bins, weights or [1.0] * len(scores)
+    for score, held, share in zip(scores, holds, shares, strict=True):
+        gaps[min(int(score * bins), bins - 1)] += share * (score - held)
+    return sum(map(abs, gaps)) / sum(shares)
 
 
-def brier(scores: Sequence[float], holds: Sequence[bool]) -> float:
+def brier(
+    scores: Sequence[float], holds: Sequence[bool], weights: Sequence[float] | None = None
+) -> float:
     """The mean squared distance between score and truth. Brier, Monthly Weather Review, 1950."""
-    return sum((score - held) ** 2 for score, held in zip(scores, holds, strict=True)) / len(scores)
+    shares = weights or [1.0] * len(scores)
+    parts = zip(scores, holds, shares, strict=True)
+    return sum(share * (score - held) ** 2 for score, held, share in parts) / sum(shares)
 
 
 def _bin(place: int, bins: int, members: list[tuple[float, bool]]) -> Bin:

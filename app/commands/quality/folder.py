@@ -14,8 +14,7 @@ from app.commands.quality.plan import read_plan
 from app.commands.quality.run import Bench
 from app.commands.quality.sets import read_set, set_paths
 from app.commands.quality.table import measure_all
-from app.criteria import read_criteria
-from app.main import find_evaluators, load_all
+from app.main import find_criteria, find_evaluators, load_all
 from app.settings import Settings, read_settings
 from evaluators.engine import Encoder, WeightsError
 from evaluators.hub import HUB_EVALUATORS
@@ -36,10 +35,11 @@ def measure_folder(
 ) -> str:
     """Write quality.md and quality.json to `out`, and return the table of targets."""
     started = time.monotonic()
-    known = {one.name: one for one in read_criteria()}
-    names = [read_criteria().get(name).name for name in criteria or known]
-    paths = set_paths(data, names, only)
     settings = read_settings()
+    every = find_criteria(settings)
+    known = {one.name: one for one in every}
+    names = [every.get(name).name for name in criteria or known]
+    paths = set_paths(data, names, only)
     judges, absent = with_hub(settings)
     by_criterion = {name: [one for one in judges if one.spec.criterion == name] for name in names}
 
