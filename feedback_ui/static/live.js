@@ -1,26 +1,28 @@
 // Keeps parts of a page current, and follows its form, without loading the page again.
 
-const SECONDS = 30;
+const { choose } = document.forms, stale = document.querySelector("[data-stale]");
 
 /** Put what the address shows now in place of a part; what is folded out stays so. */
 async function refresh(part) {
-  const path = part.dataset.live || location.pathname;
-  const answer = await fetch(path + location.search, { headers: { Accept: "text/html" } }).catch(() => null);
-  if (!answer || answer.status >= 500) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = answer.ok ? page.getElementById(part.id) : page.querySelector("main");
-  if (!fresh || part.contains(document.activeElement)) return;
-  const open = [...part.querySelectorAll("details")].map((one) => one.open);
-  fresh.querySelectorAll("details").forEach((one, place) => { one.open = open[place] ?? false; });
+  const { search, pathname } = location;
+  const answer = await fetch((part.dataset.live || pathname) + search, { headers: { Accept: "text/html" } }).catch(() => 0);
+  const text = answer.status < 500 ? await answer.text() : "";
+  const page = new DOMParser().parseFromString(text, "text/html");
+  const fresh = page.querySelector(answer.ok ? `#${part.id}` : "main");
+  if (search !== location.search) return;
+  stale.hidden = fresh;
+  if (!fresh || part.querySelector(":focus-visible")) return;
+  const old = part.querySelectorAll("details");
+  fresh.querySelectorAll("details").forEach((one, place) => { one.open = old[place]?.open; });
   part.replaceChildren(...fresh.childNodes);
 }
 
-const reread = (which = "[data-live]") => document.querySelectorAll(which).forEach(refresh);
+const reread = (which = "") => document.querySelectorAll(`[data-live${which}]`).forEach(refresh);
 
-document.querySelector("[data-choose]").onchange = (event) => {
-  const chosen = [...new FormData(event.currentTarget)].filter(([, value]) => value);
-  history.replaceState(null, "", `?${new URLSearchParams(chosen)}`);
+choose.onchange = () => {
+  if (!choose.checkValidity()) return;
+  history.pushState(0, 0, `?${new URLSearchParams([...new FormData(choose)].filter((pair) => pair[1]))}`);
   reread();
 };
-setInterval(() => document.hidden || reread(), 1000 * SECONDS);
-reread("[data-live^='/']");
+setInterval(() => document.hidden || reread(), 3e4);
+reread("^='/'");

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 from sqlalchemy import Engine
 
-from app.criteria import Criteria
+from app.criteria import read_criteria
 from app.database import transaction
 from app.reports.weeks import days_of, weeks_up_to
 from app.settings import Settings
@@ -20,7 +20,8 @@ WEEKS = weeks_up_to(f"{datetime.now(UTC):%G-W%V}", 6)[:-1]
 
 
 @pytest.fixture
-def desk(engine: Engine, settings: Settings, criteria: Criteria) -> Iterator[Desk]:
+def desk(engine: Engine, settings: Settings) -> Iterator[Desk]:
+    criteria = read_criteria(targets="groundedness=5% toxicity=3%")
     plans = {week: Plan(n=40) for week in WEEKS[:-1]}
     plans[WEEKS[-1]] = Plan(n=120, rate=lambda name, _: min(0.9, 4 * RATES[name]), release="2.0")
     with transaction(engine) as session:
@@ -86,6 +87,105 @@ def test_the_dashboard_fills_its_parts_and_follows_form_and_new_answers_without_
         expect(page.locator("#slices h2")).to_contain_text("ithin language en")
         assert page.evaluate("window.stayed")
     assert [fault for fault in desk.faults if "422" not in fault] == []
+
+
+def test_back_returns_to_what_was_chosen_before(browser: Browser, desk: Desk) -> None:
+    with window(browser) as context:
+        page = context.new_page()
+        sign_in(page, desk)
+        page.goto(f"{desk.address}/trends")
+        page.get_by_label("Criterion").select_option("toxicity")
+        page.wait_for_url("**/trends?criterion=toxicity**")
+        page.get_by_label("Points per").select_option("day")
+        page.wait_for_url("**bucket=day")
+        page.go_back()
+        page.wait_for_url("**/trends?criterion=toxicity&bucket=week")
+        expect(page.get_by_label("Points per")).to_have_value("week")
+        expect(page.locator("[data-live] h2")).to_contain_text("Toxicity")
+        page.go_back()
+        page.wait_for_url("**/trends")
+        expect(page.locator("[data-live] h2")).to_have_count(5)
+
+
+def test_a_slow_answer_to_an_earlier_choice_does_not_replace_a_later_one(
+    browser: Browser, desk: Desk
+) -> None:
+    held: list[Route] = []
+    with window(browser) as context:
+        page = context.new_page()
+        sign_in(page, desk)
+        page.goto(f"{desk.address}/trends")
+        page.route("**/trends?criterion=toxicity**", lambda route: held.append(route), times=1)
+        with page.expect_request("**/trends?criterion=toxicity**"):
+            page.get_by_label("Criterion").select_option("toxicity")
+        page.get_by_label("Criterion").select_option("bias")
+        expect(page.locator("[data-live] h2")).to_have_count(1)
+        expect(page.locator("[data-live] h2")).to_contain_text("Bias")
+        with page.expect_response("**/trends?criterion=toxicity**"):
+            held[0].continue_()
+        page.wait_for_timeout(200)
+        expect(page.locator("[data-live] h2")).to_contain_text("Bias")
+
+
+def test_a_page_that_is_no_longer_current_says_so_and_goes_on_when_the_server_is_back(
+    browser: Browser, desk: Desk
+) -> None:
+    with window(browser) as context:
+        page = context.new_page()
+        sign_in(page, desk)
+        page.clock.install()
+        page.goto(f"{desk.address}/trends?criterion=toxicity")
+        page.get_by_text("Numbers").click()
+        notice = page.get_by_text("no longer current")
+        expect(notice).to_be_hidden()
+        desk.server.stop()
+        page.clock.fast_forward(31_000)
+        expect(notice).to_be_visible()
+        desk.server.start()
+        page.clock.fast_forward(31_000)
+        expect(notice).to_be_hidden()
+        expect(page.locator("[data-live] details")).to_have_attribute("open", "")
+        context.clear_cookies()
+        page.clock.fast_forward(31_000)
+        expect(notice).to_be_visible()
+        page.get_by_role("link", name="Load the page again").click()
+        page.wait_for_url("**/sign-in?next=%2Ftrends%3Fcriterion%3Dtoxicity")
+
+
+def test_what_is_unfolded_with_the_mouse_stays_live(
+    browser: Browser, desk: Desk, engine: Engine
+) -> None:
+    with window(browser) as context:
+        page = context.new_page()
+        sign_in(page, desk)
+        page.clock.install()
+        page.goto(f"{desk.address}/trends?criterion=toxicity")
+        page.get_by_text("Numbers").click()
+        before = page.locator("[data-live] small").inner_text()
+        with transaction(engine) as session:
+            write_weeks(session, {WEEKS[-1]: Plan(n=30)}, seed=9)
+        page.clock.fast_forward(31_000)
+        expect(page.locator("[data-live] small")).not_to_have_text(before)
+
+
+@pytest.mark.parametrize("path", ["/dashboard", f"/reports/{WEEKS[-1]}"])
+def test_no_table_is_cut_off_on_paper_and_folded_parts_are_open(
+    browser: Browser, desk: Desk, path: str
+) -> None:
+    with window(browser, viewport={"width": 695, "height": 1000}) as context:
+        page = context.new_page()
+        sign_in(page, desk)
+        page.goto(desk.address + path)
+        expect(page.locator("[data-live] h2 a")).to_have_count(0)
+        page.emulate_media(media="print")
+        assert page.locator(".scroll table").count() > 2
+        assert page.eval_on_selector_all(".scroll", CUT_OFF) == []
+        for folded in page.locator("details > :last-child").all():
+            assert folded.bounding_box()
+
+
+CUT_OFF = """(all) => all.filter((one) => one.scrollWidth > one.clientWidth).map(
+  (one) => [one.getAttribute("aria-label"), one.scrollWidth, one.clientWidth])"""
 
 
 def test_the_parts_of_the_dashboard_work_without_javascript(browser: Browser, desk: Desk) -> None:
