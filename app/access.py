@@ -82,6 +82,7 @@ class require:  # noqa: N801 - reads as a verb where routes are declared
 
     def __call__(self, request: Request, now: Annotated[datetime, Depends(current_time)]) -> Caller:
         caller = caller_of(request, now=now)
+        request.state.caller = caller
         if not caller.may(self.scope):
             raise Forbidden(
                 f"{caller.name!r} may not do this: the scope {self.scope!r} is missing; "

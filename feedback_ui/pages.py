@@ -125,7 +125,7 @@ def error_page(request: Request, status: int, detail: str) -> Response:
     if status == 401 and request.method in ("GET", "HEAD"):
         query = f"?{request.url.query}" if request.url.query else ""
         return go_to("/sign-in", next=request.url.path + query)
-    caller = None
+    caller = getattr(request.state, "caller", None)
     return page(request, "error.html", caller, status=status, code=status, detail=detail)
 
 

@@ -11,11 +11,20 @@ from starlette.testclient import TestClient
 
 from app.criteria import Criteria
 from app.database import transaction
+from app.main import create_app
 from app.settings import Settings
 from app.store.workers import beat
 from app.tables import Annotation, Interaction
 from feedback_ui.pages import POLICY, static_path
-from tests.builders import WEDNESDAY, a_span, an_interaction, save, score_all, some_interactions
+from tests.builders import (
+    FAKE_EVALUATORS,
+    WEDNESDAY,
+    a_span,
+    an_interaction,
+    save,
+    score_all,
+    some_interactions,
+)
 from tests.telemetry import put_spans
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -238,6 +247,30 @@ def test_a_wrong_address_gets_a_page_that_says_what_is_wrong(
     answer = client.get(path, headers=HTML)
     assert answer.status_code == status
     assert "To the home page" in answer.text
+
+
+def test_somebody_who_mistypes_a_filter_keeps_the_menu(client: TestClient) -> None:
+    answer = client.get("/interactions?segment=language", headers=HTML)
+    assert answer.status_code == 422
+    assert '<a href="/interactions" aria-current="page">' in answer.text
+
+
+def test_an_empty_list_without_a_filter_speaks_of_no_filter(client: TestClient) -> None:
+    assert "No interaction has arrived yet" in client.get("/interactions").text
+    assert "Nothing passes this filter" in client.get("/interactions?text=money").text
+
+
+def test_the_home_page_tells_the_targets_that_are_set(
+    engine: Engine, settings: Settings, hostile: Interaction
+) -> None:
+    targets = {"targets": "toxicity=5%", "open_access": True}
+    with TestClient(
+        create_app(settings.model_copy(update=targets), evaluators=FAKE_EVALUATORS),
+        base_url="http://127.0.0.1",
+    ) as client:
+        html = client.get("/").text
+    assert html.count("wanted: at most") == 1
+    assert "TOUCHSTONE_TARGETS" in html
 
 
 def test_trends_show_a_chart_with_numbers_for_those_who_cannot_see_it(

@@ -72,6 +72,15 @@ def test_a_password_chosen_with_the_link_signs_in_later(browser: TestClient, lin
     assert browser.get("/").status_code == 200
 
 
+def test_a_form_sent_after_the_session_ended_leads_to_sign_in_and_speaks_of_no_key(
+    browser: TestClient,
+) -> None:
+    answer = browser.post("/review", data={"name": "x"}, headers={"accept": "text/html"})
+    assert answer.status_code == 401
+    assert 'href="/sign-in"' in answer.text
+    assert "API key" not in answer.text
+
+
 def test_signing_out_ends_the_session_on_the_server(browser: TestClient, link: str) -> None:
     browser.post("/sign-in", data={"link": link})
     token = browser.cookies[SESSION_COOKIE]
