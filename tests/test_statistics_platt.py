@@ -9,17 +9,21 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from app.statistics.calibration import brier, expected_calibration_error
-from app.statistics.platt import Curve, cut_for, fit_curve, log_odds
+from app.statistics.platt import Curve, cut_for, fit_curve, likelihood_ratio, log_odds
 
 SCORES = st.floats(0.001, 0.999)
+
+
+def chance(odds: float) -> float:
+    return 1 / (1 + exp(-odds))
 
 
 def drawn(n: int, slope: float, offset: float) -> tuple[list[float], list[bool], list[float]]:
     """Scores, labels of which the curve holds, and weights."""
     random = Random(3)
     odds = [random.gauss(0, 2) for _ in range(n)]
-    holds = [random.random() < 1 / (1 + exp(-(slope * one + offset))) for one in odds]
-    return [1 / (1 + exp(-one)) for one in odds], holds, [random.choice((1.0, 5.0)) for _ in odds]
+    holds = [random.random() < chance(slope * one + offset) for one in odds]
+    return [chance(one) for one in odds], holds, [random.choice((1.0, 5.0)) for _ in odds]
 
 
 def test_the_curve_is_the_one_that_logistic_regression_finds() -> None:
@@ -72,3 +76,15 @@ def test_weights_count_in_error_and_brier_as_so_many_items() -> None:
     weighted = expected_calibration_error(scores, holds, weights=[1.0, 2.0, 3.0])
     assert weighted == pytest.approx(expected_calibration_error(*many))
     assert brier(scores, holds, [1.0, 2.0, 3.0]) == pytest.approx(brier(*many))
+
+
+def test_scores_that_are_probabilities_seldom_seem_to_be_off_and_others_do() -> None:
+    random, found = Random(11), []
+    for _ in range(400):
+        scores = [chance(random.gauss(-1, 1.5)) for _ in range(200)]
+        found.append(likelihood_ratio(scores, [random.random() < one for one in scores]))
+    # The 95 % and 50 % points of chi-squared with two degrees of freedom.
+    assert 0.02 < sum(one > 5.99 for one in found) / 400 < 0.08
+    assert 0.42 < sum(one > 1.386 for one in found) / 400 < 0.58
+    shifted = [chance(log_odds(one) + 1) for one in scores]
+    assert likelihood_ratio(shifted, [random.random() < one for one in scores]) > 9.21

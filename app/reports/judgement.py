@@ -12,6 +12,7 @@ from app.statistics.bootstrap import cluster_bootstrap, clusters_of
 from app.statistics.calibration import Bin, brier, expected_calibration_error, reliability_bins
 from app.statistics.corrected_rate import CorrectedRate, prediction_powered_rate, rogan_gladen
 from app.statistics.intervals import Interval
+from app.statistics.platt import likelihood_ratio
 from app.statistics.reliability import nominal_alpha
 from app.statistics.two_by_two import TwoByTwo, two_by_two
 
@@ -19,6 +20,10 @@ LEAST_LABELS = 20
 """Fewer labels are counted, but no rate is corrected by them."""
 LEAST_FAILING = 5
 """Fewer failing labels say nothing about recall."""
+WORTH_MENDING = 0.1
+"""A calibration error below it is no reason to do something."""
+SURE = 9.21
+"""Of chi-squared with two degrees of freedom, which chance alone exceeds once in a hundred."""
 SEED = 20260101
 DRAWS = 1000
 FEW_DRAWS = 200
@@ -56,11 +61,18 @@ class Judgement:
     bins: tuple[Bin, ...]
 
 
+class Miscalibrated(NamedTuple):
+    """A criterion whose scores are not the probabilities that they look like."""
+
+    criterion: str
+    labels: int
+    error: float
+    """The expected calibration error."""
+
+
 def judge(material: Material, criterion: str) -> Judgement | None:
     """What the blind labels of this and comparable weeks say; None with fewer than twenty."""
-    everything = [
-        one for one in (*material.earlier_labels, *material.labels) if one.criterion == criterion
-    ]
+    everything = _all_labels(material, criterion)
     labels = [one for one in everything if one.flagged is not None]
     if len(labels) < LEAST_LABELS:
         return None
@@ -97,6 +109,30 @@ def judge(material: Material, criterion: str) -> Judgement | None:
         labelled_twice=sum(len(unit) > 1 for unit in _units(everything)),
         bins=reliability_bins([one.failing_score or 0.0 for one in used], [o.fails for o in used]),
     )
+
+
+def _all_labels(material: Material, criterion: str) -> list[Label]:
+    every = (*material.earlier_labels, *material.labels)
+    return [one for one in every if one.criterion == criterion]
+
+
+def miscalibrated(material: Material) -> list[Miscalibrated]:
+    """The criteria whose scores are off for sure, and that have the labels to mend it."""
+    found = []
+    for name in material.names():
+        labels = [
+            one
+            for one in _all_labels(material, name)
+            if one.is_drawn and one.failing_score is not None
+        ]
+        scores = [one.failing_score or 0.0 for one in labels]
+        fails = [one.fails for one in labels]
+        if min(sum(fails), len(fails) - sum(fails)) < LEAST_LABELS:
+            continue
+        error = expected_calibration_error(scores, fails)
+        if error > WORTH_MENDING and likelihood_ratio(scores, fails) > SURE:
+            found.append(Miscalibrated(name, len(labels), error))
+    return found
 
 
 def corrected(material: Material, criterion: str) -> CorrectedRate | None:

@@ -58,6 +58,22 @@ def fit_curve(
     return Curve(round(slope, 4), round(offset, 4)) if slope > LEAST_SLOPE else None
 
 
+def likelihood_ratio(scores: Sequence[float], holds: Sequence[bool]) -> float:
+    """How much likelier a curve makes the labels than the scores as they are; 0 without a curve.
+
+    Twice the logarithm, which is chi-squared with two degrees of freedom where the scores are
+    probabilities: Cox, Biometrika 45:562, 1958.
+    """
+    curve = fit_curve(scores, holds, [1.0] * len(scores))
+    if curve is None:
+        return 0.0
+    found = 0.0
+    for score, held in zip(scores, holds, strict=True):
+        as_it_is, through = Curve(1.0, 0.0).of(score), curve.of(score)
+        found += log(through / as_it_is) if held else log((1 - through) / (1 - as_it_is))
+    return 2 * found
+
+
 def _newton_step(
     rows: Sequence[tuple[float, float, float]], slope: float, offset: float
 ) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from app.reports import blocks
 from app.reports.findings import Measure, Part
-from app.reports.judgement import corrected
+from app.reports.judgement import corrected, miscalibrated
 from app.reports.material import Material, reasons_of
 from app.reports.numbers import count, counted, listed, percent
 from app.reports.phrases import capital, lead_places, slice_name, spelled
@@ -56,6 +56,7 @@ def find_actions(material: Material) -> list[Action]:
     """What the findings call for, the worst first."""
     found = [*_event_actions(material), *_slice_actions(material)]
     found += [*_target_actions(material), *_label_actions(material)]
+    found += _calibration_actions(material)
     kept: dict[str, Action] = {}
     for action in found:
         kept.setdefault(action.what, action)
@@ -186,6 +187,21 @@ def _label_actions(material: Material) -> Iterator[Action]:
             "An interval half as wide",
             "review team",
             5,
+        )
+
+
+def _calibration_actions(material: Material) -> Iterator[Action]:
+    found = miscalibrated(material)
+    if found:
+        worst = max(found, key=lambda one: one.error)
+        names = listed([_title(material, one.criterion) for one in found])
+        yield Action(
+            f"Run touchstone calibrate for {names}",
+            f"On {counted(worst.labels, 'label')} the scores of {_title(material, worst.criterion)}"
+            f" are off by {100 * worst.error:.0f} points on average.",
+            "Scores that mean what they say, and as many answers flagged as fail",
+            "platform team",
+            14,
         )
 
 
