@@ -1,13 +1,16 @@
 """The weekly reports: the weeks there are, and each as the document it was issued as."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlmodel import Session, func, select
 
 from app.access import Caller, require
 from app.database import reading
+from app.errors import NotFound
 from app.reports import build_report, render_html
 from app.reports.weeks import week_bounds, week_of, weeks_up_to
 from app.requests import current_time, refuse_nul, settings_of
@@ -23,6 +26,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(refuse_nul)])
 
 Reader = Annotated[Caller, Depends(require("read"))]
 Now = Annotated[datetime, Depends(current_time)]
+Revision = Annotated[int | None, Query(ge=1, le=1_000_000)]
 
 
 @router.get("/reports")
@@ -71,13 +75,23 @@ def reports(request: Request, caller: Reader, now: Now) -> Response:
 
 @router.get("/reports/{week}")
 def report(
-    request: Request, caller: Reader, now: Now, week: str, application: str = ""
+    request: Request,
+    caller: Reader,
+    now: Now,
+    week: str,
+    application: str = "",
+    revision: Revision = None,
 ) -> Response:
-    """The report of a week as issued, or as it would be now."""
+    """The report of a week as issued, the newest revision or the one asked for, or as it would be
+    now."""
     zone = settings_of(request).time_zone
     week_bounds(week, zone)
     with reading(request.app.state.engine) as session:
-        stored = load_report(session, caller.project, week=week, application=application)
+        where: dict[str, Any] = {"week": week, "application": application}
+        newest = load_report(session, caller.project, **where)
+        stored = load_report(session, caller.project, **where, revision=revision)
+        if revision is not None and stored is None:
+            raise NotFound(f"the report of {week} has no revision {revision}")
         body: dict[str, Any] | None = stored.body if stored is not None else None
         if body is None:
             body = build_report(
@@ -89,7 +103,16 @@ def report(
                 now=now,
                 time_zone=zone,
             )
-    return whole_page(render_html(body))
+    revisions = newest.revision if newest is not None else 1
+    return whole_page(render_html(body, _links(body, revisions)))
+
+
+def _links(body: Mapping[str, Any], revisions: int) -> list[tuple[str, str]]:
+    """The way back, and to the other revisions of the same report."""
+    address = f"/reports/{body['week']}?" + urlencode({"application": body["application"] or ""})
+    others = [one for one in range(1, revisions + 1) if one != body["revision"]]
+    links = [(f"{address}&revision={one}", f"Revision {one}") for one in others]
+    return [("/reports", "All reports"), *links]
 
 
 def _weeks(session: Session, project: str, zone: str) -> list[str]:

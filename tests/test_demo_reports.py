@@ -17,11 +17,13 @@ from sqlmodel import Session
 from app.criteria import Criteria, Criterion
 from app.database import open_database, reading, transaction
 from app.demo.events import EVENTS, WEEKS
+from app.demo.issue import keep_reports
 from app.demo.library import planted
 from app.demo.review import labels
 from app.demo.traffic import DemoInteraction, demo_traffic
 from app.migrate import migrate
 from app.reports import build_report
+from app.store.reports import list_reports
 from app.store.rollups import Contribution, roll_up
 from app.tables import Annotation, Evaluation, Interaction
 from tests.builders import an_interaction
@@ -194,3 +196,12 @@ def test_every_section_has_something_to_say(
     assert "too few" not in said["fairness"]
     assert "too few" not in said["drift"]
     assert "too few" not in said["trust"].lower()
+
+
+def test_the_demo_keeps_its_reports_so_that_the_list_of_weeks_says_what_happened(
+    engine: Engine, reports: dict[int, dict[str, dict[str, Any]]]
+) -> None:
+    keep_reports(engine, reports[SEEDS[0]], NOW)
+    with reading(engine) as session:
+        kept = {row.week: row.body["verdict"] for row in list_reports(session, "default")}
+    assert kept == {week: report["verdict"] for week, report in reports[SEEDS[0]].items()}

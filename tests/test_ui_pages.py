@@ -13,6 +13,7 @@ from app.criteria import Criteria
 from app.database import transaction
 from app.main import create_app
 from app.settings import Settings
+from app.store.reports import save_report
 from app.store.workers import beat
 from app.tables import Annotation, Interaction
 from feedback_ui.pages import POLICY, static_path
@@ -271,6 +272,21 @@ def test_the_home_page_tells_the_targets_that_are_set(
         html = client.get("/").text
     assert html.count("wanted: at most") == 1
     assert "TOUCHSTONE_TARGETS" in html
+
+
+def test_a_report_leads_back_and_to_its_other_revisions(
+    client: TestClient, engine: Engine, hostile: Interaction
+) -> None:
+    body = client.get("/api/v1/reports/2026-W47").json()
+    with transaction(engine) as session:
+        save_report(session, {**body, "verdict": "The first words"}, now=WEDNESDAY)
+        save_report(session, {**body, "verdict": "Other words", "sha256": "x"}, now=WEDNESDAY)
+    html = client.get("/reports/2026-W47").text
+    assert "<h1>Other words</h1>" in html
+    assert '<a href="/reports">All reports</a>' in html
+    (address,) = re.findall(r'<a href="([^"]+)">Revision 1</a>', html)
+    assert "<h1>The first words</h1>" in client.get(address.replace("&amp;", "&")).text
+    assert client.get("/reports/2026-W47?revision=3", headers=HTML).status_code == 404
 
 
 def test_trends_show_a_chart_with_numbers_for_those_who_cannot_see_it(

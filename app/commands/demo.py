@@ -19,7 +19,7 @@ from rich.table import Table
 from app.commands.learn import learn_week
 from app.database import open_database
 from app.demo.events import WEEKS, event_of
-from app.demo.issue import issue_reports
+from app.demo.issue import issue_reports, keep_reports
 from app.demo.review import labels, thumbs
 from app.demo.send import otlp_exporter, send
 from app.demo.server import (
@@ -93,7 +93,7 @@ def _run(server: DemoServer, console: Console, out: Path, database: Path) -> Non
         counts = _judge(server, traffic, progress)
         _label(server, traffic, progress)
         _study(database, progress)
-        reports = _report(server, out, progress)
+        reports = _report(server, database, out, progress)
     _tell(console, counts, reports)
     console.print(
         f"Done in {time.monotonic() - started:.0f} s. Reports are in {out / 'reports'}, "
@@ -185,9 +185,15 @@ def _study(database: Path, progress: Progress) -> None:
     engine.dispose()
 
 
-def _report(server: DemoServer, out: Path, progress: Progress) -> dict[str, dict[str, Any]]:
+def _report(
+    server: DemoServer, database: Path, out: Path, progress: Progress
+) -> dict[str, dict[str, Any]]:
     weeks = progress.track(WEEKS, description="Weekly reports")
-    return issue_reports(server, weeks, out / "reports")
+    reports = issue_reports(server, weeks, out / "reports")
+    engine = open_database(f"sqlite:///{database}")
+    keep_reports(engine, reports, datetime.now(UTC))
+    engine.dispose()
+    return reports
 
 
 def _tell(

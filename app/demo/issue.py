@@ -1,12 +1,24 @@
-"""Issues the weekly reports of the demo and writes them to files."""
+"""Issues the weekly reports of the demo: writes them to files, and keeps them as issued."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Engine
+
+from app.database import transaction
 from app.demo.server import DemoServer, get
 from app.reports import render_html, render_markdown
+from app.store.reports import save_report
+
+
+def keep_reports(engine: Engine, reports: Mapping[str, Mapping[str, Any]], now: datetime) -> None:
+    """Keep the reports as issued, so that the list of weeks says what happened in each."""
+    with transaction(engine) as session:
+        for report in reports.values():
+            save_report(session, report, now=now)
 
 
 def issue_reports(

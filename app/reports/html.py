@@ -3,6 +3,7 @@
 import hashlib
 import re
 from base64 import b64encode
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -19,10 +20,14 @@ SIGNS = {"concern": "▲", "good": "▼", "": "●"}
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
-def render_html(report: dict[str, Any]) -> str:
-    """A report as a self-contained page."""
+def render_html(report: dict[str, Any], links: Sequence[tuple[str, str]] = ()) -> str:
+    """A report as a self-contained page; `links` lead from it to other pages, each with its words.
+
+    A page that is sent away has none.
+    """
     style = f"{block_style()}{(FOLDER / 'report.css').read_text(encoding='utf-8')}"
-    return _environment().get_template("report.html").render(report=report, style=Markup(style))
+    template = _environment().get_template("report.html")
+    return template.render(report=report, style=Markup(style), links=links)
 
 
 def render_section(section: dict[str, Any], css: str = "") -> Markup:
