@@ -1,6 +1,7 @@
 """Cases for a lead: where reviewers disagree or asked, without their names, in random order."""
 
 import random
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,11 +11,19 @@ from app.access import Caller, require
 from app.criteria import Criteria
 from app.database import reading, transaction
 from app.requests import current_time, refuse_nul
-from app.store.adjudications import CAUSES, QUESTIONS, Case, decide, open_cases
+from app.store.adjudications import (
+    CAUSES,
+    QUESTIONS,
+    Case,
+    case_of,
+    decide,
+    decisions_on,
+    open_cases,
+)
 from app.store.audit import note
 from app.store.interactions import get_interaction
 from app.store.reviews import get_item, get_queue
-from app.tables import Annotation, Interaction
+from app.tables import Adjudication, Annotation, Interaction
 from feedback_ui.labelling import MARKS
 from feedback_ui.masks import visible
 from feedback_ui.pages import all_posted, criteria_of, go_to, page, posted_form
@@ -32,9 +41,16 @@ Now = Annotated[datetime, Depends(current_time)]
 
 @router.get("")
 def next_case(
-    request: Request, caller: Person, queue_id: int, after: int | None = None
+    request: Request,
+    caller: Person,
+    queue_id: int,
+    after: int | None = None,
+    decided: int | None = None,
 ) -> Response:
-    """The next case that nobody has decided; `after` an item to leave for later."""
+    """The next case that nobody has decided; `after` an item to leave for later.
+
+    `decided` is the item that was decided just before.
+    """
     check_lead(caller, "decides cases")
     criteria = criteria_of(request)
     with reading(request.app.state.engine) as session:
@@ -43,12 +59,27 @@ def next_case(
         position = get_item(session, queue_id, after).position if after is not None else -1
         later = [case for case in cases if case.item.position > position]
         if not cases:
-            return page(request, "adjudicated.html", caller, queue=queue)
+            return page(request, "adjudicated.html", caller, queue=queue, decided=decided)
         case = (later or cases)[0]
         row = get_interaction(session, caller.project, case.item.interaction_id)
         row = visible(caller, row)
-    shown = _case(case, row, criteria, queue.criteria)
+    shown = _case(case, row, criteria, queue.criteria, {}) | {"decided": decided}
     return page(request, "adjudicate.html", caller, queue=queue, left=len(cases), **shown)
+
+
+@router.get("/items/{item_id}")
+def decided_case(request: Request, caller: Person, queue_id: int, item_id: int) -> Response:
+    """A case with what was decided about it, to be decided again."""
+    check_lead(caller, "decides cases")
+    criteria = criteria_of(request)
+    with reading(request.app.state.engine) as session:
+        queue = get_queue(session, caller.project, queue_id)
+        item = get_item(session, queue_id, item_id)
+        case, before = case_of(session, queue, item), decisions_on(session, item)
+        left = len(open_cases(session, queue))
+        row = get_interaction(session, caller.project, item.interaction_id)
+    shown = _case(case, visible(caller, row), criteria, queue.criteria, before) | {"decided": None}
+    return page(request, "adjudicate.html", caller, queue=queue, left=left, **shown)
 
 
 @router.post("/items/{item_id}")
@@ -88,10 +119,16 @@ def settle(
             queue=queue_id,
             item=item_id,
         )
-    return go_to(f"/adjudicate/{queue_id}")
+    return go_to(f"/adjudicate/{queue_id}", decided=item_id)
 
 
-def _case(case: Case, row: Interaction, criteria: Criteria, asked: list[str]) -> dict[str, Any]:
+def _case(
+    case: Case,
+    row: Interaction,
+    criteria: Criteria,
+    asked: list[str],
+    before: Mapping[str, Adjudication],
+) -> dict[str, Any]:
     names = [name for name in asked if name in criteria.by_name]
     wanted = names if case.asked else [name for name in names if name in case.disputed]
     letters = _letters(case)
@@ -107,6 +144,8 @@ def _case(case: Case, row: Interaction, criteria: Criteria, asked: list[str]) ->
         "notes": [(letters.get(note.reviewer, "?"), note) for note in case.notes],
         "marks": _marks(case, row, letters),
         "causes": CAUSES,
+        "before": before,
+        "former": next(iter(before.values()), None),
     }
 
 

@@ -145,6 +145,27 @@ def test_a_lead_sees_no_name_and_decides_on_the_page(
         assert (row.label, row.cause, row.comment) == ("partly", "slip", "clear")
 
 
+def test_a_lead_who_slipped_decides_again(
+    client: TestClient, engine: Engine, queue: ReviewQueue, now: datetime
+) -> None:
+    label_all(engine, queue, "anna", now, "grounded")
+    label_all(engine, queue, "ben", now, "partly")
+    html = client.get(f"/adjudicate/{queue.id}").text
+    (address,) = re.findall(r'action="(/adjudicate/\d+/items/\d+)"', html)
+    form = {"label.groundedness": "partly", "cause": "slip", "comment": "clear"}
+    stored = client.post(address, data=form).text
+    assert f'Your decision is stored. <a href="{address}">' in stored
+    again = client.get(address).text
+    assert re.search(r'value="partly"[^>]* checked>', again)
+    assert '<option value="slip" selected>' in again
+    assert ">clear</textarea>" in again
+    assert not re.search(r"\b(anna|ben)\b", again.split("<main", 1)[1])
+    client.post(address, data={**form, "label.groundedness": "grounded"})
+    with transaction(engine) as session:
+        (row,) = session.exec(select(Adjudication)).all()
+        assert row.label == "grounded"
+
+
 def test_a_calibration_round_needs_known_labels_and_comes_first_for_a_new_reviewer(
     engine: Engine, queue: ReviewQueue, criteria: Criteria, now: datetime
 ) -> None:

@@ -58,6 +58,19 @@ def open_cases(session: Session, queue: ReviewQueue) -> list[Case]:
     return found
 
 
+def case_of(session: Session, queue: ReviewQueue, item: ReviewItem) -> Case:
+    """An item as a case, whether or not it is decided."""
+    assert item.id is not None
+    labels = annotations_of(session, [item.interaction_id]).get(item.interaction_id, [])
+    return _case(queue, item, labels, _asked(session, queue).get(item.id, []))
+
+
+def decisions_on(session: Session, item: ReviewItem) -> dict[str, Adjudication]:
+    """What was decided about an item, per criterion."""
+    query = select(Adjudication).where(Adjudication.item_id == item.id)
+    return {row.criterion: row for row in session.exec(query)}
+
+
 def decide(
     session: Session,
     queue: ReviewQueue,
