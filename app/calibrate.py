@@ -6,7 +6,6 @@ are flagged as fail by the labels. What both are worth is measured on conversati
 not fitted to; a curve that does not help there is refused.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from app.criteria import Criteria, Criterion
 from app.measures import Said, first_labels, read_said
 from app.recalibrated import DECIMALS, Calibration
 from app.statistics.calibration import brier, expected_calibration_error
-from app.statistics.platt import Curve, cut_for, fit_curve
+from app.statistics.platt import FOLDS, Curve, cut_for, fit_curve, fold_of
 from app.statistics.two_by_two import TwoByTwo, two_by_two
 from app.store.evaluations import evaluations_of
 from evaluators.protocol import EvaluatorSpec
@@ -27,7 +26,6 @@ from evaluators.protocol import EvaluatorSpec
 LEAST = 20
 """A curve has two ends: so many labels must fail, and so many pass, to hold them; and they must
 come from so many conversations, to have some apart."""
-FOLDS = 10
 
 
 class Answer(NamedTuple):
@@ -221,17 +219,13 @@ def _unseen(criterion: Criterion, answers: Sequence[Answer]) -> list[Judged] | N
     """Every answer, judged by what was fitted to other conversations; None where a fit fails."""
     judged: list[Judged] = []
     for fold in range(FOLDS):
-        rest = [one for one in answers if _fold(one) != fold]
-        apart = [one for one in answers if _fold(one) == fold]
+        rest = [one for one in answers if fold_of(one.conversation) != fold]
+        apart = [one for one in answers if fold_of(one.conversation) == fold]
         curve = _curve(criterion, rest) if len({one.fails for one in rest}) == 2 else None
         if curve is None:
             return None
         judged += _judged(criterion, curve, _threshold(criterion, curve, rest), apart)
     return judged
-
-
-def _fold(answer: Answer) -> int:
-    return hashlib.sha256(answer.conversation.encode()).digest()[0] % FOLDS
 
 
 def _judged(

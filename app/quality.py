@@ -52,6 +52,20 @@ def measure(
     }
 
 
+def calibration_error(
+    scores: Sequence[float],
+    labels: Sequence[int],
+    groups: Sequence[Hashable],
+    *,
+    replicates: int = 200,
+    seed: int = 0,
+) -> Figures:
+    """The expected calibration error with a 95 % interval over groups."""
+    order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
+    score, label = np.asarray(scores)[order], np.asarray(labels, dtype=np.float64)[order]
+    return interval(_ece(score, label, _weights(_numbered(groups)[order], replicates, seed)))
+
+
 def interval(values: Array) -> Figures:
     """The first value, with the 2.5 % and 97.5 % points of the others; None for what is unknown."""
     value, known = values[0], values[1:][np.isfinite(values[1:])]

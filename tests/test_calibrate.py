@@ -16,12 +16,14 @@ from typer.testing import CliRunner, Result
 
 from app.calibrate import Answer, Fitted, answers_of, fit
 from app.commands import calibrate
+from app.commands.quality.run import ece_own_labels
 from app.criteria import Criteria
 from app.database import transaction
 from app.errors import NotFound, SetupError
 from app.judge import judge_batch
 from app.main import find_criteria
 from app.measures import read_said
+from app.quality import calibration_error
 from app.recalibrated import (
     Calibration,
     Recalibrated,
@@ -285,3 +287,15 @@ def test_a_project_without_labels_is_told_what_is_missing(run: Any, engine: Engi
     assert isinstance(result.exception, NotFound)
     assert "make a queue" in str(result.exception)
     assert not os.path.exists("calibration.toml")
+
+
+def test_the_bench_tells_what_labels_of_its_own_would_leave_of_an_error() -> None:
+    answers = labelled(600, 0.5, 1.0)
+    scores, labels = [one.score for one in answers], [int(not one.fails) for one in answers]
+    sources = [one.conversation for one in answers]
+    left = ece_own_labels(scores, labels, sources)["value"]
+    off = calibration_error(scores, labels, sources)["value"]
+    assert left is not None
+    assert off is not None
+    assert left < 0.6 * off
+    assert ece_own_labels(scores[:30], [1] * 30, sources[:30])["value"] is None

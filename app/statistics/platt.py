@@ -1,11 +1,13 @@
 """A curve that turns the scores of an evaluator into probabilities, fitted to a few labels."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
 
 EDGE = 1e-4
 """Scores of 0 and 1 have no logarithm of their odds; they are taken to lie so far inside."""
+FOLDS = 10
 STEPS = 50
 LONGEST = 2.0
 """How far one step of the fit may go, lest the first ones overshoot."""
@@ -72,6 +74,29 @@ def likelihood_ratio(scores: Sequence[float], holds: Sequence[bool]) -> float:
         as_it_is, through = Curve(1.0, 0.0).of(score), curve.of(score)
         found += log(through / as_it_is) if held else log((1 - through) / (1 - as_it_is))
     return 2 * found
+
+
+def unseen(
+    scores: Sequence[float], holds: Sequence[bool], groups: Sequence[str]
+) -> list[float] | None:
+    """Every score through a curve that was fitted to other groups; None where a fit fails."""
+    found = list(scores)
+    for fold in range(FOLDS):
+        rest = [place for place, group in enumerate(groups) if fold_of(group) != fold]
+        known = [holds[place] for place in rest]
+        if len(set(known)) < 2:
+            return None
+        curve = fit_curve([scores[place] for place in rest], known, [1.0] * len(rest))
+        if curve is None:
+            return None
+        for place in set(range(len(groups))) - set(rest):
+            found[place] = curve.of(scores[place])
+    return found
+
+
+def fold_of(group: str) -> int:
+    """Which of ten parts a group belongs to, the same every time."""
+    return hashlib.sha256(group.encode()).digest()[0] % FOLDS
 
 
 def _newton_step(

@@ -34,7 +34,9 @@ in this table. Intervals are 95 % bootstrap intervals over sources: rows about o
 question or pair are drawn together. *Label 1* is the share of rows of which the criterion holds. F1
 is that of the failing class at the threshold that ships. A row from which a judge abstains counts
 in no figure but in *abstained*. *In domain* marks sets of a kind that was trained on. *ECE by
-chance* is what a perfectly calibrated judge with the same scores would show on as many rows.
+chance* is what a perfectly calibrated judge with the same scores would show on as many rows. *ECE,
+own labels* is what is left once `touchstone calibrate` has fitted the scores to nine tenths of the
+sources, measured on the other tenth, in turns.
 
 Three controls see too little to judge. *Response only* is a linear model on the words of the
 response, cross-validated inside the set, so it shows how much style or topic give away; it has seen
@@ -86,7 +88,7 @@ def criterion(report: dict[str, Any], name: str) -> str:
 
 SET_HEAD = (
     *("Set", "n (sources)", "Label 1", "AUROC", "AUPRC", "F1", "Balanced accuracy"),
-    *("ECE", "ECE by chance", "Brier", "Of the task", "Abstained"),
+    *("ECE", "ECE by chance", "ECE, own labels", "Brier", "Of the task", "Abstained"),
 )
 CONTROL_HEAD = ("Set", "Judge", "Response only", "Overlap", "Encoder", "Judge within domains")
 OTHER_HEAD = ("Set", "Evaluator", "AUROC", "AUPRC", "Of the task", "Abstained")
@@ -113,6 +115,7 @@ def _row(one: dict[str, Any], report: dict[str, Any]) -> Sequence[str]:
         shown(own["balanced_accuracy"]),
         shown(own["ece"]),
         f"{own['ece_by_chance']:.3f}",
+        shown(own["ece_own_labels"]),
         shown(own["brier"]),
         _task(own),
         str(own["abstained"]),

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.calibrate import LEAST
 from app.commands.quality import ranks
 from app.commands.quality.plan import Plan
 from app.commands.quality.scores import ScoreBook, Scored
 from app.commands.quality.sets import DevSet, source_of
 from app.commands.quality.swaps import swapped
 from app.criteria import Criterion
-from app.quality import measure
+from app.quality import Figures, calibration_error, measure
+from app.statistics.platt import unseen
 from evaluators.engine import Encoder
 from evaluators.protocol import Evaluator, Sample, Verdict
 from evaluators.training.controls import Cosine, Overlap, response_only
@@ -101,6 +103,7 @@ def judged(bench: Bench, dev: DevSet, scored: Sequence[Scored]) -> dict[str, Any
         groups=sources,
         domains=domains,
     )
+    figures["ece_own_labels"] = ece_own_labels(scores, labels, sources)
     figures["abstained"] = len(scored) - len(kept)
     figures["evidence_outside"] = sum(one.outside for one in scored)
     task = bench.plan.task.get(dev.name)
@@ -108,6 +111,18 @@ def judged(bench: Bench, dev: DevSet, scored: Sequence[Scored]) -> dict[str, Any
         make = ranks.mean_average_precision if task == "map" else ranks.pairwise_accuracy
         figures["task"] = {"name": task, **make(scores, labels, sources)}
     return figures
+
+
+def ece_own_labels(
+    scores: Sequence[float], labels: Sequence[int], sources: Sequence[str]
+) -> Figures:
+    """The calibration error once `touchstone calibrate` has read the other sources of the set."""
+    through = None
+    if min(labels.count(0), labels.count(1)) >= LEAST:
+        through = unseen(scores, [one == 1 for one in labels], sources)
+    if through is None:
+        return {"value": None, "low": None, "high": None}
+    return calibration_error(through, labels, sources)
 
 
 def controlled(dev: DevSet, scores: Sequence[float | None]) -> dict[str, Any]:
