@@ -25,6 +25,7 @@ from app.errors import Busy
 from app.isolation import Isolated
 from app.judge import Outcome, judge_batch
 from app.settings import Settings
+from app.store.adopting import adopt
 from app.store.evaluations import Claim, claim, record
 from app.store.workers import beat
 from evaluators.protocol import Evaluator, EvaluatorSpec
@@ -93,15 +94,13 @@ def run_worker(
     stop: threading.Event,
 ) -> None:
     """Work until told to stop; a round that fails is logged and tried again."""
-    name = f"{socket.gethostname()}:{os.getpid()}"
-    labels = [label_of(one.spec) for one in evaluators]
     last_beat: datetime | None = None
+    idle = True
     while not stop.is_set():
         try:
             if last_beat is None or (now() - last_beat).total_seconds() >= HEARTBEAT_SECONDS:
                 last_beat = now()
-                with transaction(engine) as session:
-                    beat(session, name, labels, troubles_of(evaluators), now=last_beat)
+                _say_alive(engine, evaluators, last_beat, is_idle=idle)
             idle = work_once(engine, evaluators, criteria, settings, now=now).idle
         except Busy as error:
             logger.warning("%s", error)
@@ -111,6 +110,20 @@ def run_worker(
             idle = True
         if idle:
             stop.wait(IDLE_SECONDS)
+
+
+def _say_alive(
+    engine: Engine, evaluators: Sequence[Evaluator], now: datetime, *, is_idle: bool
+) -> None:
+    """Beat, and take over what waits for versions that nobody runs where there is time for it."""
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    specs = [one.spec for one in evaluators]
+    with transaction(engine) as session:
+        labels = [label_of(spec) for spec in specs]
+        beat(session, name, labels, troubles_of(evaluators), now=now)
+        taken = adopt(session, specs, now=now) if is_idle else 0
+    if taken:
+        logger.info("took over %d evaluations that waited for versions nobody runs", taken)
 
 
 def run_chore(chore: Callable[[], object], *, every_seconds: float, stop: threading.Event) -> None:

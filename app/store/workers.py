@@ -30,6 +30,12 @@ def beat(
     upsert(session, Heartbeat, [row], keys=("worker",), update=changing)
 
 
+def living_evaluators(session: Session, now: datetime) -> set[str]:
+    """What workers that live can judge, as `name@version`."""
+    query = select(Heartbeat).where(col(Heartbeat.seen_at) >= now - FRESH)
+    return {label for row in session.exec(query) for label in row.evaluators}
+
+
 def evaluator_troubles(session: Session, now: datetime) -> dict[str, str]:
     """Why evaluators take no work, by `name@version`, as the workers say that live."""
     query = select(Heartbeat).where(col(Heartbeat.seen_at) >= now - FRESH)
