@@ -20,6 +20,7 @@ from app.tables import Evaluation, Interaction
 from tests.report_world import RATES, Plan, a_label, write_weeks
 
 WEEKS = [f"2026-W{number}" for number in range(36, 46)]
+BERLIN = "Europe/Berlin"
 
 
 class World:
@@ -199,7 +200,7 @@ def test_erased_answers_are_no_examples_and_their_days_not_empty(world: World) -
     assert "No interaction was received" not in alerts(report)
 
 
-def material_of(world: World, week: str) -> Material:
+def material_of(world: World, week: str, time_zone: str = "UTC") -> Material:
     with reading(world.engine) as session:
         return read_material(
             session,
@@ -207,7 +208,7 @@ def material_of(world: World, week: str) -> Material:
             criteria=world.criteria,
             week=week,
             application=None,
-            time_zone="UTC",
+            time_zone=time_zone,
         )
 
 
@@ -222,6 +223,16 @@ def test_scores_of_a_version_that_was_replaced_are_not_distributed_again(world: 
             roll_up(session, [Contribution(whose[row.interaction_id], again)])
     found = material_of(world, WEEKS[1]).histograms
     assert [sum(bins) for _, bins in sorted(found["bias"].items())] == [30, 30]
+
+
+def test_weeks_of_scores_are_in_order_where_one_lies_in_the_hours_of_a_cut_day(
+    world: World,
+) -> None:
+    """Days are read before hours; in Berlin a week begins in the last hours of a Sunday in UTC."""
+    late = Plan(n=1)
+    with transaction(world.engine) as session:
+        write_weeks(session, {WEEKS[0]: late, **dict.fromkeys(WEEKS[1:3], Plan(n=40))}, zone=BERLIN)
+    assert list(material_of(world, WEEKS[2], BERLIN).histograms["bias"]) == [10, 11, 12]
 
 
 def test_a_second_label_of_an_answer_makes_no_rate_surer(world: World) -> None:
@@ -263,3 +274,17 @@ def test_failures_beyond_the_largest_topics_are_not_said_to_fit_no_topic(world: 
     study = {"clusters": {"groundedness": found | {"items": [topic]}}}
     content = clusters.section(replace(material_of(world, WEEKS[0]), study=study))["blocks"]
     assert content[1]["text"] == "30 ungrounded answers in all; 10 in none of these groups."
+
+
+def test_scores_of_an_hour_that_a_week_ends_in_count_for_the_week_they_came_in(
+    world: World,
+) -> None:
+    """In India a week ends half an hour after an hour of UTC."""
+    with transaction(world.engine) as session:
+        write_weeks(session, dict.fromkeys(WEEKS[:2], Plan(n=30)), zone="Asia/Kolkata")
+        for zone in ("Asia/Yangon", "Asia/Kathmandu"):
+            write_weeks(session, {WEEKS[1]: Plan(n=1)}, zone=zone, seed=len(zone))
+    found = material_of(world, WEEKS[1], "Asia/Kolkata")
+    scored = [tally.scored for tally in found.tallies.of("bias")][-2:]
+    assert scored == [31, 31]
+    assert [sum(bins) for _, bins in sorted(found.histograms["bias"].items())] == scored

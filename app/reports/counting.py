@@ -138,7 +138,8 @@ def count_periods(
         for row in read_rows(session, scope, ends, chosen, within):
             count.add(of_row(row))
     names = [period.name for period in periods]
-    return count.tallies(names, _all_received(session, scope, periods, count)), chosen
+    tallies = count.tallies(names, _all_received(session, scope, periods, count))
+    return replace(tallies, untold=frozenset(untold)), chosen
 
 
 def main_evaluators(

@@ -62,6 +62,17 @@ def of_hours(ranges: Collection[tuple[datetime, datetime]]) -> ColumnElement[boo
     return or_(False, *(and_(at >= start, at < end) for start, end in ranges))
 
 
+def is_newest() -> ColumnElement[bool]:
+    """The condition that no later version of the evaluator judged an interaction, or will."""
+    newer = aliased(Evaluation)
+    return ~exists().where(
+        col(newer.interaction_id) == col(Evaluation.interaction_id),
+        col(newer.evaluator) == col(Evaluation.evaluator),
+        col(newer.id) > col(Evaluation.id),
+        col(newer.criterion) == col(Evaluation.criterion),
+    )
+
+
 def of_part(part: Slice) -> ColumnElement[bool]:
     """The condition that an interaction has a segment."""
     own = {"application": col(Interaction.application), "model": col(Interaction.model)}
@@ -95,13 +106,6 @@ def _counted(
         (col(Evaluation.criterion) == criterion) & (col(Evaluation.evaluator) == evaluator)
         for criterion, evaluator in sorted(evaluators.items())
     ]
-    newer = aliased(Evaluation)
-    is_outdated = exists().where(
-        col(newer.interaction_id) == col(Evaluation.interaction_id),
-        col(newer.evaluator) == col(Evaluation.evaluator),
-        col(newer.id) > col(Evaluation.id),
-        col(newer.criterion) == col(Evaluation.criterion),
-    )
     columns = (
         *(col(Evaluation.criterion), col(Evaluation.status), col(Evaluation.passed)),
         *(col(Interaction.application), col(Interaction.model)),
@@ -111,6 +115,6 @@ def _counted(
     return (
         select(*columns, func.count().label("interactions"))
         .join_from(Interaction, Evaluation)
-        .where(*scope.holds(), *within, or_(False, *chosen), ~is_outdated)
+        .where(*scope.holds(), *within, or_(False, *chosen), is_newest())
         .group_by(*columns)
     )

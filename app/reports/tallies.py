@@ -6,6 +6,7 @@ evaluator that judged most interactions in the week of the report.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 EARLIER_WEEKS = 12
@@ -111,6 +112,8 @@ class Tallies:
     """How many answers the combinations were read from."""
     combined_of: int = 0
     """How many answers those were drawn from; 0 where all were read."""
+    untold: frozenset[datetime] = frozenset()
+    """The hours that rollups cannot tell, so that their rows were read."""
 
     def of(self, criterion: str, part: Slice = EVERYTHING) -> Sequence[Tally]:
         """One tally per week; empty tallies where nothing was judged."""
