@@ -15,9 +15,16 @@ from app.database import reading
 from app.reports.charts import ChartMark, Limits, Point, line_chart
 from app.reports.courses import Course, Share, follow
 from app.reports.marks import Mark, marks, sentence
-from app.reports.tallies import Release, Source
+from app.reports.tallies import Source
 from app.reports.targets import LOCKED_POINTS, target_sentence
-from app.reports.trends import BUCKETS, Asked, trend_guidelines, trend_origins, trend_points
+from app.reports.trends import (
+    BUCKETS,
+    Asked,
+    Origin,
+    trend_guidelines,
+    trend_origins,
+    trend_points,
+)
 from app.requests import instant_of, refuse_nul, settings_of
 from app.store.interactions import applications
 from app.store.rollups import newest_hour
@@ -25,7 +32,6 @@ from feedback_ui.filters import pair_of
 from feedback_ui.pages import criteria_of, page, percent
 
 MOST_POINTS = {"hour": 48, "day": 42, "week": 26}
-Origins = Mapping[str, tuple[frozenset[Source], frozenset[Release]]]
 Guidelines = Mapping[str, frozenset[str]]
 STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 
@@ -126,7 +132,7 @@ def _read_chart(session: Session, project: str, criterion: Criterion, view: View
 def _chart(
     criterion: Criterion,
     points: Sequence[dict[str, Any]],
-    origins: Origins,
+    origins: Mapping[str, Origin],
     guidelines: Guidelines,
     bucket: str,
 ) -> Chart:
@@ -165,14 +171,13 @@ def _chart(
 
 
 def _changes(
-    shown: Sequence[dict[str, Any]], origins: Origins, guidelines: Guidelines
+    shown: Sequence[dict[str, Any]], origins: Mapping[str, Origin], guidelines: Guidelines
 ) -> tuple[list[frozenset[Source]], list[Mark]]:
     """What judged in each bucket, and the marks of what changed."""
-    nothing: tuple[frozenset[Source], frozenset[Release]] = frozenset(), frozenset()
-    known = [origins.get(point.get("bucket", ""), nothing) for point in shown]
-    judged = [sources for sources, _ in known]
+    known = [origins.get(point.get("bucket", ""), Origin()) for point in shown]
+    judged, releases = [one.sources for one in known], [one.releases for one in known]
     versions = [guidelines.get(point.get("bucket", ""), frozenset()) for point in shown]
-    return judged, marks(judged, [releases for _, releases in known], versions)
+    return judged, marks(judged, releases, versions, [one.precisions for one in known])
 
 
 def _comparable(judged: Sequence[frozenset[Source]]) -> list[bool]:

@@ -58,6 +58,7 @@ class Plan:
     applications: Sequence[str] = ("shop", "city", "health")
     version: str = "1"
     status: str = "scored"
+    precision: str | None = None
     words: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -144,6 +145,7 @@ def _evaluation(
         "attempts": 1,
         "weights_digest": "ab" * 32,
         "calibration": "platt-1",
+        "precision": plan.precision,
         "started_at": at,
         "created_at": at,
         "evidence": [],

@@ -98,6 +98,20 @@ def test_another_guideline_is_marked_once_in_the_period_of_its_first_label() -> 
     assert [(mark.place, mark.kind) for mark in found] == [(2, "guideline"), (4, "guideline")]
 
 
+def test_trends_mark_the_week_in_which_verdicts_were_first_computed_otherwise(
+    engine: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    told = [None, "fp32", "fp32", None, "int8"]
+    plans = {week: Plan(n=21, precision=one) for week, one in zip(WEEKS, told, strict=False)}
+    with transaction(engine) as session:
+        write_weeks(session, plans)
+    app = create_app(settings, evaluators=[], criteria=criteria)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        html = client.get("/trends?criterion=toxicity").text
+    assert html.count("Marked: 2026-W44, the precision of verdicts changed from fp32 to int8.") == 2
+    assert html.count(">precision int8</text>") == 1
+
+
 def test_report_dashboard_and_trends_mark_the_week_in_which_a_guideline_changed(
     engine: Engine, criteria: Criteria, now: datetime, settings: Settings
 ) -> None:

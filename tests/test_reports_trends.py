@@ -13,7 +13,7 @@ from app.database import reading, transaction
 from app.errors import UnknownField
 from app.reports import trend_points
 from app.reports.tallies import Release, Source
-from app.reports.trends import Asked, trend_origins
+from app.reports.trends import Asked, Origin, trend_origins
 from app.statistics.intervals import wilson
 from app.store.rollups import KEY, VALUES, Sums, day_of
 from app.tables import DailyRollup, Rollup
@@ -136,12 +136,11 @@ def test_each_bucket_knows_what_judged_it_and_which_releases_were_seen(engine: E
         with reading(engine) as session:
             found = trend_origins(session, Asked("default", "groundedness", bucket))
         assert found == {
-            f"2026-11-{names[0]}T00:00:00+00:00": (
+            f"2026-11-{names[0]}T00:00:00+00:00": Origin(
                 frozenset({Source("words", "1", 0.5)}),
                 frozenset({Release("shop", "1.0")}),
             ),
-            f"2026-11-{names[1]}T00:00:00+00:00": (
+            f"2026-11-{names[1]}T00:00:00+00:00": Origin(
                 frozenset({Source("words", "2", 0.6)}),
-                frozenset(),
             ),
         }

@@ -24,7 +24,7 @@ class Mark:
     place: int
     """The first period after the change."""
     kind: str
-    """evaluator, threshold, guideline, release, or return of a release."""
+    """evaluator, threshold, precision, guideline, release, or return of a release."""
     label: str
     text: str
     """A clause without the period: "release 2.1 came"."""
@@ -42,11 +42,13 @@ def marks(
     sources: Sequence[AbstractSet[Source]],
     releases: Sequence[AbstractSet[Release]],
     guidelines: Sequence[AbstractSet[str]] = (),
+    precisions: Sequence[AbstractSet[str]] = (),
 ) -> list[Mark]:
-    """The marks of periods, from what judged in each, the releases that were seen in each, and the
-    versions of the guideline by which people labelled in each.
+    """The marks of periods, from what judged in each, the releases that were seen in each, the
+    versions of the guideline by which people labelled in each, and what verdicts were computed in.
     """
-    found = [*_of_sources(sources), *_of_releases(releases), *_of_guidelines(guidelines)]
+    found = [*_of_sources(sources), *_of_releases(releases)]
+    found += [*_of_guidelines(guidelines), *_of_precisions(precisions)]
     return sorted(found, key=lambda mark: (mark.place, mark.kind))
 
 
@@ -89,6 +91,16 @@ def _of_guidelines(versions: Sequence[AbstractSet[str]]) -> Iterator[Mark]:
     for place, now in enumerate(versions):
         if before and now - before:
             yield Mark(place, "guideline", "guideline", "the guideline for reviewers changed")
+        before = now or before
+
+
+def _of_precisions(precisions: Sequence[AbstractSet[str]]) -> Iterator[Mark]:
+    before: AbstractSet[str] = frozenset()
+    for place, now in enumerate(precisions):
+        if before and now - before:
+            old, new = listed(sorted(before)), listed(sorted(now))
+            words = f"the precision of verdicts changed from {old} to {new}"
+            yield Mark(place, "precision", f"precision {new}", words)
         before = now or before
 
 

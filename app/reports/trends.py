@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
@@ -74,25 +74,41 @@ def trend_points(
     return [_point(at, segment, sums[at, segment]) for at, segment in sorted(sums)]
 
 
-def trend_origins(
-    session: Session, asked: Asked
-) -> dict[str, tuple[frozenset[Source], frozenset[Release]]]:
-    """Per bucket that has counts what judged and the releases that were seen, whatever their
-    segment; the keys are the buckets of `trend_points`.
+class Origin(NamedTuple):
+    """Where the numbers of a bucket come from."""
+
+    sources: frozenset[Source] = frozenset()
+    """What judged."""
+    releases: frozenset[Release] = frozenset()
+    """The releases that were seen."""
+    precisions: frozenset[str] = frozenset()
+    """What verdicts were computed in, where they tell."""
+
+
+def trend_origins(session: Session, asked: Asked) -> dict[str, Origin]:
+    """The origin of each bucket that has counts, whatever its segment; the keys are the buckets of
+    `trend_points`.
     """
     whole = counted_once(asked.counts(session))
     counted = {(asked.start_of(row), row.application, row.source) for row in whole}
     sources: dict[datetime, set[Source]] = defaultdict(set)
     releases: dict[datetime, set[Release]] = defaultdict(set)
+    precisions: dict[datetime, set[str]] = defaultdict(set)
     for row in asked.counts(session, by=JUDGE):
         at = asked.start_of(row)
         if row.n and (at, row.application, row.source) in counted:
             sources[at].add(_source(row))
+            precisions[at] |= _precisions(row)
     for row in asked.counts(session, by=RELEASE):
         if _judged(row):
             releases[asked.start_of(row)].add(Release(row.application, row.segment_value))
     starts = {at for at, *_ in counted}
-    return {at.isoformat(): (frozenset(sources[at]), frozenset(releases[at])) for at in starts}
+    return {
+        at.isoformat(): Origin(
+            frozenset(sources[at]), frozenset(releases[at]), frozenset(precisions[at])
+        )
+        for at in starts
+    }
 
 
 def trend_guidelines(session: Session, asked: Asked) -> Mapping[str, frozenset[str]]:
@@ -110,6 +126,11 @@ def _source(row: Count) -> Source:
     evaluator, _, version = row.source.partition("@")
     threshold, *_ = json.loads(row.segment_value)
     return Source(evaluator, version, threshold)
+
+
+def _precisions(row: Count) -> set[str]:
+    _, _, _, *told = json.loads(row.segment_value)
+    return set(told)
 
 
 def _counts(
