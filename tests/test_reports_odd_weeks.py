@@ -75,6 +75,7 @@ def test_a_single_interaction_is_told_in_the_singular(world: World) -> None:
     report = world.report(WEEKS[3])
     assert report["sentences"][0] == "1 interaction came in and was compared with 3 earlier weeks."
     assert headings(report)["drift"] == "Too little came in to compare it with the weeks before"
+    assert headings(report)["trend"] == "Too little is known of this week to compare it"
     advice = next(one for one in section(report, "trust")["blocks"])["text"]
     assert "label about 1 answer drawn" in advice
 

@@ -17,8 +17,10 @@ def quiet_words(material: Material) -> str:
 
 
 def none_left(material: Material) -> str:
-    """That no measure left its usual variation, of those of which it is known."""
-    changes = [one.change for one in material.findings.failing.values()]
+    """That no measure left its usual variation, of those of which it is known, if it is of any."""
+    changes = {one.change for one in material.findings.failing.values()}
+    if changes == {"unknown"}:
+        return f"too little is known of {material.said.this} to compare it"
     known = " that can be compared" if "unknown" in changes else ""
     return f"no measure{known} left its usual variation"
 
