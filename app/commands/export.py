@@ -14,7 +14,7 @@ from sqlmodel import Session
 from app.commands.operator import operator
 from app.commands.progress import progress_bar
 from app.database import open_database, reading, transaction
-from app.errors import UnknownField
+from app.errors import SetupError, UnknownField
 from app.export import (
     LABEL_COLUMNS,
     count_interactions,
@@ -104,9 +104,13 @@ def _opened(file: str) -> Iterator[TextIO]:
         yield sys.stdout
         return
     path, part = Path(file), Path(file + ".part")
+    opened = gzip.open if file.endswith(".gz") else open
     try:
-        opened = gzip.open if file.endswith(".gz") else open
-        with opened(part, "wt", encoding="utf-8", newline="") as out:
+        out = opened(part, "wt", encoding="utf-8", newline="")
+    except OSError as error:
+        raise SetupError(f"cannot write {file!r}: {error.strerror}") from None
+    try:
+        with out:
             yield out
         part.replace(path)
     finally:

@@ -1,5 +1,6 @@
 """`touchstone serve`: the web process, and a worker that it keeps alive."""
 
+import importlib
 import os
 import socket
 import subprocess
@@ -44,11 +45,12 @@ def command(
     engine = open_database(settings.database_url)
     migrate(engine)
     listener = _listen(settings)
+    app = create_app(settings)
+    _check_channels(settings)
     _greet(engine, settings, listener.getsockname()[1])
     supervisor = Supervisor((*WORKER, "--parent", str(os.getpid()))) if worker else None
     if supervisor is not None:
         supervisor.start()
-    app = create_app(settings)
     last = note_start(engine, settings, app.state.criteria, app.state.specs)
     print(f"Audit log: {last.seq} entries; to prove it whole later, keep {last}", flush=True)
     if warm:
@@ -119,6 +121,13 @@ def _listen(settings: Settings) -> socket.socket:
             "stop the other server or set TOUCHSTONE_PORT to a free port"
         ) from None
     return listener
+
+
+def _check_channels(settings: Settings) -> None:
+    """Raise SetupError for an address that means nothing, which would end every worker."""
+    if settings.channels:
+        # Imported only where reports are sent, so that the server stays light elsewhere.
+        importlib.import_module("app.delivery").by_masked_name(settings.channels)
 
 
 def _greet(engine: Engine, settings: Settings, port: int) -> None:
