@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from app.criteria import Criteria, Criterion
 from app.database import open_database, reading, transaction
-from app.demo.events import EVENTS, WEEKS
+from app.demo.events import EVENTS, WEEKS, Event
 from app.demo.issue import keep_reports
 from app.demo.library import planted
 from app.demo.review import labels
@@ -205,3 +205,13 @@ def test_the_demo_keeps_its_reports_so_that_the_list_of_weeks_says_what_happened
     with reading(engine) as session:
         kept = {row.week: row.body["verdict"] for row in list_reports(session, "default")}
     assert kept == {week: report["verdict"] for week, report in reports[SEEDS[0]].items()}
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.week)
+def test_the_heading_of_the_actions_says_what_to_do_first(
+    reports: dict[int, dict[str, dict[str, Any]]], event: Event
+) -> None:
+    for found in reports.values():
+        (section,) = [one for one in found[event.week]["sections"] if one["id"] == "actions"]
+        first = section["blocks"][0]["rows"][0][0]["text"]
+        assert section["heading"].endswith(f": {first[0].lower()}{first[1:]}")

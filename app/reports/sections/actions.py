@@ -43,13 +43,13 @@ def section(material: Material) -> blocks.Section:
 
 
 def heading(actions: Sequence[Action], alerts: Sequence[str]) -> str:
-    """How many actions and alerts there are."""
+    """How many actions and alerts there are, and what to do first."""
     if not actions and not alerts:
         return "Nothing to do this week"
     todo = f"{spelled(len(actions))} action{'s' * (len(actions) != 1)}"
-    if not alerts:
-        return capital(f"{todo}, no open alert")
-    return capital(f"{todo} and {spelled(len(alerts))} open alert{'s' * (len(alerts) != 1)}")
+    open_ = f" and {spelled(len(alerts))} open alert{'s' * (len(alerts) != 1)}"
+    first = f": {_lower(actions[0].what)}" if actions else ""
+    return capital(f"{todo}{open_ if alerts else ', no open alert'}{first}")
 
 
 def find_actions(material: Material) -> list[Action]:
@@ -239,6 +239,10 @@ def _due(material: Material, days: int) -> date:
     """So many days after the Monday on which the report is read."""
     sunday, _, _ = days_of(material.week, material.time_zone)[-1]
     return sunday + timedelta(days=days + 1)
+
+
+def _lower(words: str) -> str:
+    return words[:1].lower() + words[1:]
 
 
 def _title(material: Material, criterion: str) -> str:
