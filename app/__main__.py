@@ -7,6 +7,7 @@ what training needs.
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import typer
 
@@ -60,8 +61,22 @@ def main() -> None:
     try:
         command_line(sys.argv[1:])(prog_name="touchstone")
     except TouchstoneError as error:
-        print(f"touchstone: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(str(error))
+    except OSError as error:
+        _end(_fault(error))
+
+
+def _end(sentence: str) -> NoReturn:
+    print(f"touchstone: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _fault(error: OSError) -> str:
+    """What the system refused, and on which file where it names one."""
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.filename is None:
+        return f"the system refused: {reason}; mend that and run the command again"
+    return f"cannot read or write {str(error.filename)!r}: {reason}; choose another or mend it"
 
 
 def _add(line: typer.Typer, name: str) -> None:

@@ -5,6 +5,7 @@ all. Commits are durable before `transaction` returns: SQLite runs in WAL mode w
 `synchronous=FULL`, PostgreSQL with `synchronous_commit=on`.
 """
 
+import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,8 +58,16 @@ def _open_sqlite(url: str) -> Engine:
     def _configure(connection: Any, _record: Any) -> None:
         # The driver's own transactions would start as readers and fail late.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+                raise SetupError(
+                    f"the file of {url} is no SQLite database; "
+                    "set TOUCHSTONE_DATABASE_URL to another"
+                ) from None
+            raise
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -1,24 +1,30 @@
 """Bring a database to the newest schema, or back; the web process never imports this."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
+
+from app.errors import SetupError
 
 FOLDER = Path(__file__).with_name("migrations")
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
     """Walk the schema up to a revision in one transaction."""
-    with engine.begin() as connection:
+    with _connected(engine) as connection:
         command.upgrade(_config(connection), revision)
 
 
 def migrate_down(engine: Engine, revision: str) -> None:
     """Walk the schema down to a revision, `base` for an empty database."""
-    with engine.begin() as connection:
+    with _connected(engine) as connection:
         command.downgrade(_config(connection), revision)
 
 
@@ -33,6 +39,24 @@ def newest_revision() -> str:
 def revisions() -> list[str]:
     """All revisions, oldest first."""
     return [one.revision for one in ScriptDirectory(str(FOLDER)).walk_revisions()][::-1]
+
+
+@contextmanager
+def _connected(engine: Engine) -> Iterator[Connection]:
+    """A transaction; raises SetupError where the database is unusable or of another release."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except CommandError as error:
+        raise SetupError(
+            f"the database does not fit this release, which knows revisions up to "
+            f"{newest_revision()} ({error}); run the release that wrote it, or restore a backup"
+        ) from error
+    except OperationalError as error:
+        raise SetupError(
+            f"cannot use the database {engine.url!r}: {str(error.orig).strip()}; "
+            "mend that, or set TOUCHSTONE_DATABASE_URL to another"
+        ) from error
 
 
 def _config(connection: Connection) -> Config:

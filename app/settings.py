@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import SetupError
 
+YEAR_SECONDS = 365 * 86_400
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -28,10 +29,16 @@ class Settings(BaseSettings):
         False, description="Switch keys and sign-in off for a try-out; loopback only."
     )
     trace_quiet_seconds: float = Field(
-        5.0, ge=0, description="A trace is assembled when no span came for this long …"
+        5.0,
+        ge=0,
+        le=YEAR_SECONDS,
+        description="A trace is assembled when no span came for this long …",
     )
     trace_max_age_seconds: float = Field(
-        300.0, ge=0, description="… or at the latest this long after its first new span."
+        300.0,
+        ge=0,
+        le=YEAR_SECONDS,
+        description="… or at the latest this long after its first new span.",
     )
     max_body_bytes: int = Field(
         64 * 1024 * 1024, gt=0, description="Largest request body, before and after inflation."
@@ -59,13 +66,16 @@ class Settings(BaseSettings):
         description="Names of hub evaluators to add to the bundled ones, separated by commas.",
     )
     lease_seconds: float = Field(
-        120.0, gt=0, description="How long a worker may hold a claimed evaluation."
+        120.0, gt=0, le=YEAR_SECONDS, description="How long a worker may hold a claimed evaluation."
     )
     max_attempts: int = Field(
         3, ge=1, description="Claims after which an evaluation is given up as failed."
     )
     judge_seconds: float = Field(
-        120.0, gt=0, description="How long an evaluator may take for a batch before it is ended."
+        120.0,
+        gt=0,
+        le=YEAR_SECONDS,
+        description="How long an evaluator may take for a batch before it is ended.",
     )
     claim_size: int = Field(
         32, ge=1, description="How many interactions a worker claims at a time."

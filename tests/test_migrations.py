@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, text
 
-from app.database import SCHEMA_HEAD
+from app.database import SCHEMA_HEAD, database_at, transaction
+from app.errors import SetupError
 from app.migrate import migrate, migrate_down, newest_revision, revisions
 from app.tables import Trace
 
@@ -41,6 +42,32 @@ def test_revisions_are_numbered_in_order() -> None:
 def test_migrating_twice_changes_nothing(engine: Engine) -> None:
     migrate(engine)
     migrate(engine)
+
+
+def test_a_database_of_a_newer_release_is_left_alone_with_a_sentence(engine: Engine) -> None:
+    with transaction(engine) as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SetupError, match=r"revisions up to .*run the release that wrote it"):
+        migrate(engine)
+    with pytest.raises(SetupError, match="'nonsense'"):
+        migrate_down(engine, "nonsense")
+
+
+def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with (
+        database_at(f"sqlite:///{tmp_path}/missing/t.db") as lost,
+        pytest.raises(SetupError, match=r"missing/t.db.*TOUCHSTONE_DATABASE_URL"),
+    ):
+        migrate(lost)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("Not a database at all. " * 100)
+    with (
+        database_at(f"sqlite:///{tmp_path}/notes.txt") as other,
+        pytest.raises(SetupError, match=r"notes.txt is no SQLite database"),
+    ):
+        migrate(other)
 
 
 @pytest.mark.parametrize("path", sorted(Path("app/migrations/versions").glob("0*.py")))

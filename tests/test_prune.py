@@ -164,6 +164,14 @@ def test_something_must_be_said(run_prune: Any, rows: list[Interaction]) -> None
     assert "say what to forget" in str(CliRunner().invoke(line, []).exception)
 
 
+def test_an_age_beyond_the_calendar_is_refused() -> None:
+    line = typer.Typer()
+    line.command()(prune.command)
+    result = CliRunner().invoke(line, ["--spans", "999999999999"])
+    assert result.exit_code == 2
+    assert "36500" in result.output
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_no_forgotten_word_is_left_in_the_files(
     run_prune: Any, engine: Engine, criteria: Criteria, settings: Settings, tmp_path: Path

@@ -66,7 +66,11 @@ def test_a_week_without_data_names_the_weeks_that_have_some(filled: None) -> Non
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--week", "47"], "write it like"), (["--format", "docx"], "json, html, md, slack, pdf")],
+    [
+        (["--week", "47"], "write it like"),
+        (["--week", "9999-W52"], "write it like"),
+        (["--format", "docx"], "json, html, md, slack, pdf"),
+    ],
 )
 def test_a_wrong_argument_is_explained(filled: None, arguments: list[str], words: str) -> None:
     with pytest.raises(UnknownField, match=words):

@@ -21,17 +21,24 @@ from app.store.erasing import Erased, erase_trace, traces_of_user, would_erase
 from app.store.interactions import hash_user
 from app.store.pruning import count_interactions, count_traces, prune_interactions, prune_traces
 
+MOST_DAYS = 36_500
+"""A century: much longer ago, the calendar ends."""
 ROWS_PER_TRANSACTION = 200
 """Few, so that whoever sends traces meanwhile never waits long."""
 
 
 def command(
     spans: Annotated[
-        int | None, typer.Option(min=1, help="Forget raw spans after so many days.")
+        int | None,
+        typer.Option(min=1, max=MOST_DAYS, help="Forget raw spans after so many days."),
     ] = None,
     interactions: Annotated[
         int | None,
-        typer.Option(min=1, help="Forget interactions that nobody labelled after so many days."),
+        typer.Option(
+            min=1,
+            max=MOST_DAYS,
+            help="Forget interactions that nobody labelled after so many days.",
+        ),
     ] = None,
     project: Annotated[str, typer.Option(help="The project they belong to.")] = "default",
     traces: Annotated[

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from app.errors import UnknownField
 
 DAYS_OF_A_YEAR = 365
+YEARS = range(1000, 9999)
+"""Those whose weeks have a week after them, and enough before them to compare with."""
 _WEEK = re.compile(r"(\d{4})-W(\d{2})", re.ASCII)
 
 
@@ -115,7 +117,7 @@ def zone_of(name: str) -> ZoneInfo:
 def _monday(week: str) -> date:
     match = _WEEK.fullmatch(week)
     try:
-        if match:
+        if match and int(match[1]) in YEARS:
             return date.fromisocalendar(int(match[1]), int(match[2]), 1)
     except ValueError:
         pass
