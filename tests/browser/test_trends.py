@@ -182,8 +182,11 @@ def test_no_table_is_cut_off_on_paper_and_folded_parts_are_open(
         assert page.eval_on_selector_all(".scroll", CUT_OFF) == []
         for folded in page.locator("details > :last-child").all():
             assert folded.bounding_box()
+        broken = page.eval_on_selector_all("figure, tr", BREAKS)
+        assert set(broken) == {"avoid"}
 
 
+BREAKS = "(all) => all.map((one) => getComputedStyle(one).breakInside)"
 CUT_OFF = """(all) => all.filter((one) => one.scrollWidth > one.clientWidth).map(
   (one) => [one.getAttribute("aria-label"), one.scrollWidth, one.clientWidth])"""
 
