@@ -389,3 +389,15 @@ def test_an_evaluator_in_trouble_is_told_on_the_home_page(
     assert "The evaluator toxicity@1 takes no work" in page
     assert "It hangs &lt;b&gt;." in page
     assert "toxicity@1" in client.get("/readyz").json()["checks"]["worker"]
+
+
+@pytest.mark.parametrize("path", ["/dashboard", "/trends", "/interactions"])
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_day_at_the_end_of_the_calendar_is_refused(
+    client: TestClient, path: str, day: str
+) -> None:
+    reply = client.get(path, params={"from": day, "to": day})
+    assert reply.status_code == 400
+    assert "lies outside the calendar" in reply.text
+    edges = {"from": "1000-01-01", "to": "9998-12-31"}
+    assert client.get(path, params=edges).status_code in (200, 422)
