@@ -75,14 +75,20 @@ def _value(target: Target, report: dict[str, Any]) -> float | None:
         value = judges and judges[report["judges"][target.criterion]]["identity"]["value"]
         return None if value is None else float(value)
     if target.figure.startswith("ece_"):
-        wanted = target.figure == "ece_in_domain"
-        own = [one for one in report["sets"] if one["in_domain"] == wanted]
-        return _mean([ours(one, report)["ece"]["value"] for one in own if two_classes(one)])
+        return _calibration_error(target.figure, report)
     found = [_of_set(target, one, report) for one in report["sets"] if _belongs(target, one)]
     if len(found) < len(target.sets) or None in found:
         return None
     known = [value for value in found if value is not None]
     return min(known) if target.take == "min" else _mean(known)
+
+
+def _calibration_error(figure: str, report: dict[str, Any]) -> float | None:
+    """The mean over sets with both labels, of a kind that was trained on or not."""
+    wanted = figure.startswith("ece_in_domain")
+    own = [one for one in report["sets"] if one["in_domain"] == wanted and two_classes(one)]
+    name = "ece_own_labels" if figure.endswith("own_labels") else "ece"
+    return _mean([ours(one, report)[name]["value"] for one in own])
 
 
 def _belongs(target: Target, one: dict[str, Any]) -> bool:
