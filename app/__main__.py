@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from app.errors import TouchstoneError
+from app.errors import Busy, TouchstoneError
 from app.settings import share_cores
 
 COMMANDS = {
@@ -60,6 +60,8 @@ def main() -> None:
     share_cores()
     try:
         command_line(sys.argv[1:])(prog_name="touchstone")
+    except Busy as error:
+        _end(_blocked(error))
     except TouchstoneError as error:
         _end(str(error))
     except OSError as error:
@@ -69,6 +71,15 @@ def main() -> None:
 def _end(sentence: str) -> NoReturn:
     print(f"touchstone: {sentence}", file=sys.stderr)
     sys.exit(2)
+
+
+def _blocked(error: Busy) -> str:
+    """Why the database could not be used, in the words of who runs a command."""
+    reason = str(getattr(error.__cause__, "orig", "") or error).strip().partition("\n")[0]
+    return (
+        f"the database could not be used: {reason}; see TOUCHSTONE_DATABASE_URL, "
+        "or run the command again when nobody else writes"
+    )
 
 
 def _fault(error: OSError) -> str:

@@ -144,7 +144,8 @@ def read_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "TOUCHSTONE_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise SetupError(f"{name} is wrong: {first['msg']} (got {first['input']!r})") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SetupError(f"{name} is wrong: {reason} (got {first['input']!r})") from None
     if settings.open_access and settings.host not in LOOPBACK:
         raise SetupError(
             f"TOUCHSTONE_OPEN_ACCESS=1 is allowed on loopback only, not on {settings.host!r}; "

@@ -17,7 +17,6 @@ from typer.testing import CliRunner, Result
 from app.commands import export, import_
 from app.criteria import Criteria
 from app.database import transaction
-from app.errors import SetupError
 from app.export import cell_of
 from app.settings import Settings
 from app.store.annotations import add_annotation
@@ -141,13 +140,6 @@ def test_a_filter_restricts_and_a_wrong_name_writes_nothing(
     for what, name in (("annotations", "labels.xlsx"), ("interactions", "answers.csv")):
         assert run(what, str(tmp_path / name)).exception is not None
     assert not list(tmp_path.glob("*.xlsx*"))
-
-
-def test_a_folder_that_is_not_there_is_told_in_a_sentence(run: Any, tmp_path: Path) -> None:
-    for name in ("labels.csv", "labels.csv.gz"):
-        found = run("annotations", str(tmp_path / "none" / name)).exception
-        assert isinstance(found, SetupError)
-        assert "No such file or directory" in found.detail
 
 
 def test_the_browser_downloads_what_passes_the_filter(

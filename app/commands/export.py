@@ -14,7 +14,7 @@ from sqlmodel import Session
 from app.commands.operator import operator
 from app.commands.progress import progress_bar
 from app.database import open_database, reading, transaction
-from app.errors import SetupError, UnknownField
+from app.errors import UnknownField
 from app.export import (
     LABEL_COLUMNS,
     count_interactions,
@@ -58,10 +58,10 @@ def command(
     )
     engine = open_database(settings.database_url)
     try:
-        with transaction(engine) as session:
-            now = datetime.now(UTC)
-            note_export(session, operator(), project, filters, what=what, now=now)
-        with reading(engine) as session, _opened(file) as out:
+        with _opened(file) as out, reading(engine) as session:
+            with transaction(engine) as noted:
+                now = datetime.now(UTC)
+                note_export(noted, operator(), project, filters, what=what, now=now)
             total = count_interactions(session, project, filters, labelled=what == "annotations")
             with progress_bar("Exporting", total) as advance:
                 rows = _counted(_rows(session, what, project, filters), advance)
@@ -104,13 +104,9 @@ def _opened(file: str) -> Iterator[TextIO]:
         yield sys.stdout
         return
     path, part = Path(file), Path(file + ".part")
-    opened = gzip.open if file.endswith(".gz") else open
     try:
-        out = opened(part, "wt", encoding="utf-8", newline="")
-    except OSError as error:
-        raise SetupError(f"cannot write {file!r}: {error.strerror}") from None
-    try:
-        with out:
+        opened = gzip.open if file.endswith(".gz") else open
+        with opened(part, "wt", encoding="utf-8", newline="") as out:
             yield out
         part.replace(path)
     finally:

@@ -40,7 +40,8 @@ def command(
 
     A line has prompt, response, contexts and segments, and may have id, trace_id, application,
     started_at, model, conversation_id. A worker judges what was imported. Bad lines are told on
-    stderr; without --strict the exit code is still 0, with it the lines before remain stored.
+    stderr; the exit code is still 0, or 1 where no line was good. With --strict the lines before
+    the bad one remain stored.
 
     Example: touchstone import answers.jsonl --application helpdesk
     """
@@ -62,6 +63,8 @@ def command(
     finally:
         engine.dispose()
     _tell(counts, as_json)
+    if counts["rejected"] and counts["rejected"] == counts.total():
+        raise typer.Exit(1)
 
 
 def read_rows(
