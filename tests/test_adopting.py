@@ -31,7 +31,7 @@ def test_a_worker_judges_what_waited_for_the_version_before(
     engine: Engine, criteria: Criteria, settings: Settings, now: datetime
 ) -> None:
     save(engine, some_interactions(3, response="Go away, idiot."), evaluators=OLD)
-    stop, rounds = threading.Event(), iter(range(40))
+    stop, rounds = threading.Event(), iter(range(12))
 
     def clock() -> datetime:
         if next(rounds, None) is None:
