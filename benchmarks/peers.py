@@ -95,7 +95,7 @@ def peers_section(*, quick: bool) -> Section:
         ("spans a request × connections", "Touchstone", *(peer.name for peer in PEERS), "ratios"),
     )
     folders = {peer.name: _installed(peer) for peer in PEERS}
-    seconds, rounds = (2.0, 1) if quick else (5.0, 3)
+    seconds, rounds = (1.0, 1) if quick else (2.0, 3)
     for spans, connections in LOADS:
         found: dict[str, list[Kept]] = {"Touchstone": [], **{one.name: [] for one in PEERS}}
         for _ in range(rounds):
