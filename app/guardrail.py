@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 from app.child import Child, answer_all
 from app.criteria import Criteria
 from app.errors import Busy
-from app.judge import evaluation_json, judge_batch
-from evaluators.protocol import Evaluator, Sample
+from app.judge import Fault, NotJudged, evaluation_json, judge_batch, make_ready
+from evaluators.protocol import Abstention, Evaluator, Sample, Verdict
 
 EvaluationJson: TypeAlias = dict[str, Any]
 Load: TypeAlias = Callable[[], Sequence[Evaluator]]
@@ -133,10 +133,28 @@ def serve_judge(pipe: Connection, load: Load, criteria: Criteria) -> None:
     """Answer requests from the pipe until its other end is closed; runs in the child."""
     # Ctrl-C reaches the whole group; the parent decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    evaluators = load()
-    for evaluator in evaluators:
-        evaluator.load()
+    evaluators = [ready_or_not(one) for one in load()]
     answer_all(pipe, "ready", lambda asked: judge_samples(evaluators, criteria, *asked))
+
+
+class NotLoaded:
+    """An evaluator that cannot be loaded: it says why of every sample, and stops no other."""
+
+    def __init__(self, evaluator: Evaluator, fault: Fault) -> None:
+        self.spec, self._fault = evaluator.spec, fault
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def evaluate(self, samples: Sequence[Sample]) -> Sequence[Verdict | Abstention]:
+        """No verdict, but the fault that was made."""
+        raise NotJudged(self._fault)
+
+
+def ready_or_not(evaluator: Evaluator) -> Evaluator:
+    """The evaluator, loaded, or one in its place that tells why it cannot be."""
+    fault = make_ready(evaluator)
+    return evaluator if fault is None else NotLoaded(evaluator, fault)
 
 
 def judge_samples(

@@ -14,6 +14,7 @@ from app.errors import Busy
 from app.guardrail import InProcessJudge, JudgeProcess, serve_judge
 from evaluators.protocol import Evaluator, EvaluatorSpec, Sample, Verdict
 from tests.builders import FAKE_EVALUATORS
+from tests.moody import moody_evaluators
 
 KIND = Sample("Hello?", "Hello.")
 RUDE = Sample("Hello?", "Go away, idiot.")
@@ -84,6 +85,16 @@ def test_a_judge_that_cannot_start_is_busy_and_not_a_crash(criteria: Criteria) -
     judge = JudgeProcess(broken, criteria)
     with pytest.raises(Busy, match="died"):
         judge([KIND], None)
+
+
+def test_an_evaluator_that_cannot_be_loaded_says_why_and_stops_no_other(criteria: Criteria) -> None:
+    judge = JudgeProcess(partial(moody_evaluators, weights=False), criteria)
+    try:
+        [[moody, other]] = judge([KIND], None)
+    finally:
+        judge.close()
+    assert (moody["status"], other["status"], other["score"]) == ("scored", "failed", None)
+    assert "its weights are not here" in other["explanation"]
 
 
 def test_closing_ends_the_child(judge: JudgeProcess) -> None:
