@@ -11,7 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
-from app.errors import SetupError
+from app.errors import SetupError, UnknownField
 
 FOLDER = Path(__file__).with_name("migrations")
 
@@ -23,7 +23,15 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 
 
 def migrate_down(engine: Engine, revision: str) -> None:
-    """Walk the schema down to a revision, `base` for an empty database."""
+    """Walk the schema down to a revision, `base` for an empty database.
+
+    Raises UnknownField for a revision that this release does not know.
+    """
+    if revision not in ("base", *revisions()):
+        known = revisions()
+        raise UnknownField(
+            f"there is no revision {revision!r}; there are base and {known[0]} to {known[-1]}"
+        )
     with _connected(engine) as connection:
         command.downgrade(_config(connection), revision)
 
