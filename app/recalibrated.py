@@ -72,13 +72,17 @@ class Recalibrated:
         self._evaluator.load()
 
     def evaluate(self, samples: Sequence[Sample]) -> Sequence[Verdict | Abstention]:
-        """Its verdicts with other scores, and what it says else as it is."""
+        """Its verdicts with other scores, on evidence too, and its explanations as they are."""
         return [self._through(one) for one in self._evaluator.evaluate(samples)]
 
     def _through(self, verdict: Verdict | Abstention) -> Verdict | Abstention:
         if not isinstance(verdict, Verdict):
             return verdict
-        return replace(verdict, score=round(self._curve.of(verdict.score), DECIMALS))
+        evidence = (replace(one, score=self._score(one.score)) for one in verdict.evidence)
+        return replace(verdict, score=self._score(verdict.score), evidence=tuple(evidence))
+
+    def _score(self, score: float) -> float:
+        return round(self._curve.of(score), DECIMALS)
 
 
 def read_calibrations(path: Path | None) -> Mapping[str, Calibration]:

@@ -124,7 +124,11 @@ def test_what_was_calibrated_keeps_the_contract_and_says_so_in_its_version() -> 
     assert isinstance(plain, Verdict)
     assert isinstance(through, Verdict)
     assert through.score == pytest.approx(CALIBRATION.curve.of(plain.score), abs=1e-4)
-    assert (through.evidence, through.explanation) == (plain.evidence, plain.explanation)
+    assert [one.score for one in through.evidence] == [through.score]
+    assert [(one.start, one.end, one.kind) for one in through.evidence] == [
+        (one.start, one.end, one.kind) for one in plain.evidence
+    ]
+    assert through.explanation == plain.explanation
     assert judge.spec.version == f"1+{CALIBRATION.mark}"
     assert judge.spec.calibration == f"none, own labels of 2026-11-18 {CALIBRATION.mark}"
     assert judge.computation == JUDGE.computation  # type: ignore[attr-defined]
