@@ -8,11 +8,21 @@ all. Commits are durable before `transaction` returns: SQLite runs in WAL mode w
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Connection, Engine, Text, create_engine, event, func, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Text,
+    create_engine,
+    event,
+    func,
+    inspect,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlmodel import Session, SQLModel
@@ -45,6 +55,7 @@ def database_at(url: str) -> Iterator[Engine]:
     """An engine for a database that is opened for a while, as a command does."""
     engine = open_database(url)
     try:
+        refuse_newer(engine)
         yield engine
     finally:
         engine.dispose()
@@ -115,6 +126,22 @@ def reading(engine: Engine) -> Iterator[Session]:
                 yield session
     except (OperationalError, ProgrammingError) as error:
         raise _meaning(error) from error
+
+
+def refuse_newer(engine: Engine) -> None:
+    """Raise SetupError for a database that a newer release wrote, which this one would misread.
+
+    One that is empty or cannot be reached is let pass: whoever uses it hears of that.
+    """
+    found = None
+    with suppress(Busy), reading(engine) as session:
+        if inspect(session.connection()).has_table("alembic_version"):
+            found = session.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if found is not None and found > SCHEMA_HEAD:
+        raise SetupError(
+            f"the database is at schema {found}, and this release knows {SCHEMA_HEAD}; "
+            "run the release that wrote it, or restore a backup"
+        )
 
 
 def is_sqlite(session: Session) -> bool:

@@ -7,7 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
-from app.database import SCHEMA_HEAD, database_at, transaction
+from app.database import SCHEMA_HEAD, database_at, refuse_newer, transaction
 from app.errors import SetupError, UnknownField
 from app.migrate import migrate, migrate_down, newest_revision, revisions
 from app.tables import Trace
@@ -49,6 +49,8 @@ def test_a_database_of_a_newer_release_is_left_alone_with_a_sentence(engine: Eng
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SetupError, match=r"revisions up to .*run the release that wrote it"):
         migrate(engine)
+    with pytest.raises(SetupError, match=f"at schema 9999, and this release knows {SCHEMA_HEAD}"):
+        refuse_newer(engine)
     with pytest.raises(
         UnknownField, match="there is no revision 'nonsense'; there are base and 0001"
     ):
@@ -66,8 +68,8 @@ def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("Not a database at all. " * 100)
     with (
-        database_at(f"sqlite:///{tmp_path}/notes.txt") as other,
         pytest.raises(SetupError, match=r"notes.txt is no SQLite database"),
+        database_at(f"sqlite:///{tmp_path}/notes.txt") as other,
     ):
         migrate(other)
 

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from app.commands.learn import learn_week
 from app.commands.operator import operator
-from app.database import open_database, reading, transaction
+from app.database import open_database, reading, refuse_newer, transaction
 from app.errors import NotFound, SetupError, UnknownField
 from app.main import find_criteria, find_evaluators, load_all
 from app.reports import build_report, render_html, render_markdown, render_slack, report_schema
@@ -73,6 +73,7 @@ def _study(
     criteria = find_criteria(settings)
     engine = open_database(settings.database_url)
     try:
+        refuse_newer(engine)
         with reading(engine) as session:
             _check(session, project, application, week, settings.time_zone)
         evaluators = [e for e in find_evaluators(settings) if e.spec.criterion in criteria.by_name]
@@ -149,6 +150,7 @@ def issue_report(
     week_bounds(week, settings.time_zone)
     engine = open_database(settings.database_url)
     try:
+        refuse_newer(engine)
         with transaction(engine) as session:
             _check(session, project, application, week, settings.time_zone)
             report = build_report(

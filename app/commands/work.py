@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from app.commands.configured import note_start
 from app.commands.learn import learn_week
 from app.criteria import Criteria
-from app.database import open_database
+from app.database import open_database, refuse_newer
 from app.delivery import by_masked_name, send_report
 from app.errors import SetupError, TouchstoneError
 from app.isolation import Isolated, JudgeHost, isolate
@@ -53,6 +53,7 @@ def command(
     host = JudgeHost(partial(find_evaluators, settings), answer_seconds=settings.judge_seconds)
     evaluators = isolated_evaluators(settings, criteria, host)
     engine = open_database(settings.database_url)
+    refuse_newer(engine)
     if parent is None:
         # A worker waits for its database; what it judges by is noted where one answers.
         with suppress(TouchstoneError):
