@@ -12,7 +12,7 @@ from typing import NoReturn
 import typer
 
 from app.errors import Busy, TouchstoneError
-from app.settings import share_cores
+from app.settings import misspelt, share_cores
 
 COMMANDS = {
     "serve": "Run the server and its worker.",
@@ -58,6 +58,8 @@ def command_line(arguments: Sequence[str]) -> typer.Typer:
 def main() -> None:
     """Run the command; a set-up that is wrong ends in one sentence and exit code 2."""
     share_cores()
+    for sentence in misspelt():
+        print(f"touchstone: {sentence}", file=sys.stderr)
     try:
         command_line(sys.argv[1:])(prog_name="touchstone")
     except Busy as error:

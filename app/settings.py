@@ -2,22 +2,29 @@
 
 import os
 import sys
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from app.errors import SetupError
 
+PREFIX = "TOUCHSTONE_"
 YEAR_SECONDS = 365 * 86_400
+MOST_AT_A_TIME = 100_000
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Settings(BaseSettings):
     """The settings of one process, read once and passed on."""
 
-    model_config = SettingsConfigDict(env_prefix="TOUCHSTONE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     database_url: str = Field(
         "sqlite:///touchstone.db",
@@ -78,7 +85,10 @@ class Settings(BaseSettings):
         description="How long an evaluator may take for a batch before it is ended.",
     )
     claim_size: int = Field(
-        32, ge=1, description="How many interactions a worker claims at a time."
+        32,
+        ge=1,
+        le=MOST_AT_A_TIME,
+        description="How many interactions a worker claims at a time.",
     )
     time_zone: str = Field("UTC", description="Time zone that weeks and days are counted in.")
     report_schedule: bool = Field(
@@ -97,7 +107,7 @@ class Settings(BaseSettings):
         description="Apprise addresses that get the report, such as `mailto://…`, `slack://…`.",
     )
     public_address: str = Field(
-        "", description="Address of this server for people, for links in delivered reports."
+        "", description="Address of this server for people, for links in reports and invitations."
     )
 
     requests_per_minute: int = Field(
@@ -112,19 +122,56 @@ class Settings(BaseSettings):
         description="Show leads how fast each reviewer works; without it, ranges of several only.",
     )
 
-    @field_validator("calibration", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _empty_is_none(cls, path: str | Path | None) -> str | Path | None:
-        return path or None
+    def _without_blanks(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """An empty variable, as env files and containers hand it on, counts as not set."""
+        texts = {name: v.strip() if isinstance(v, str) else v for name, v in given.items()}
+        return {name: value for name, value in texts.items() if value != ""}
 
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, url: str) -> str:
-        if url.startswith("postgresql://"):
-            return url.replace("postgresql://", "postgresql+psycopg://", 1)
+        scheme, _, rest = url.partition("://")
+        if scheme in ("postgresql", "postgres"):
+            url = f"postgresql+psycopg://{rest}"
         if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError("must start with sqlite:/// or postgresql://")
+        try:
+            parts = make_url(url)
+        except (ArgumentError, ValueError):
+            raise ValueError(
+                "must be like postgresql://user:password@host:5432/name; "
+                "in a password write @ as %40"
+            ) from None
+        if url.startswith("sqlite") and parts.database in (None, "", ":memory:"):
+            raise ValueError("must name a file, or nothing would be kept")
         return url
+
+    @field_validator("host")
+    @classmethod
+    def _without_brackets(cls, host: str) -> str:
+        return host.removeprefix("[").removesuffix("]")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            return ZoneInfo(name).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("is no time zone; use a name such as Europe/Berlin") from None
+
+    @field_validator("public_address")
+    @classmethod
+    def _linkable(cls, address: str) -> str:
+        if address and not address.startswith(("https://", "http://")):
+            raise ValueError("must start with https:// or http://")
+        return address.rstrip("/")
+
+    @property
+    def address(self) -> str:
+        """Where people find the server: the address named for them, or the one it binds to."""
+        return self.public_address or address_of(self.host, self.port)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -143,9 +190,11 @@ def read_settings(**overrides: object) -> Settings:
         settings = Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        name = "TOUCHSTONE_" + "_".join(str(part) for part in first["loc"]).upper()
+        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
         reason = first["msg"].removeprefix("Value error, ")
-        raise SetupError(f"{name} is wrong: {reason} (got {first['input']!r})") from None
+        # The address of a database holds its password.
+        got = "" if "database_url" in first["loc"] else f" (got {first['input']!r})"
+        raise SetupError(f"{name} is wrong: {reason}{got}") from None
     if settings.open_access and settings.host not in LOOPBACK:
         raise SetupError(
             f"TOUCHSTONE_OPEN_ACCESS=1 is allowed on loopback only, not on {settings.host!r}; "
@@ -154,9 +203,22 @@ def read_settings(**overrides: object) -> Settings:
     return settings
 
 
+def address_of(host: str, port: int) -> str:
+    """The web address of a host and a port; IPv6 stands in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def misspelt() -> list[str]:
+    """A sentence for each variable that looks like a setting and is none."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    names = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    near = ((name, get_close_matches(name, known, 1, cutoff=0.85)) for name in names)
+    return [f"{name} is no setting; {best[0]} is one" for name, best in near if best]
+
+
 def child_environment(**settings: str) -> dict[str, str]:
     """The environment for a process that we start: ours, with these settings instead of ours."""
-    own = {f"TOUCHSTONE_{name}".upper(): value for name, value in settings.items()}
+    own = {f"{PREFIX}{name}".upper(): value for name, value in settings.items()}
     return {**os.environ, **own}
 
 

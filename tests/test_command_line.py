@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from app.__main__ import main
 from app.database import reading
 from app.errors import SetupError
-from app.settings import read_settings
+from app.settings import misspelt, read_settings
 from app.store.audit import head
 
 
@@ -77,3 +77,54 @@ def test_an_export_that_cannot_be_written_is_not_noted(
         main()
     with reading(engine) as session:
         assert head(session).seq == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TIME_ZONE", "Mars/Olympus"),
+        ("TIME_ZONE", "Europe"),
+        ("DATABASE_URL", "sqlite:///"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_URL", "postgresql://me:hunter2@db:port/touchstone"),
+        ("DATABASE_URL", "mysql://me:hunter2@db/touchstone"),
+        ("PUBLIC_ADDRESS", "touchstone.example.com"),
+        ("CLAIM_SIZE", "99999999999999999999"),
+    ],
+)
+def test_a_setting_that_would_fail_later_is_refused_at_once(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"TOUCHSTONE_{name}", value)
+    with pytest.raises(SetupError, match=f"TOUCHSTONE_{name} is wrong") as refused:
+        read_settings()
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_variable_that_is_empty_or_padded_means_what_its_author_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TOUCHSTONE_HOST", "")
+    monkeypatch.setenv("TOUCHSTONE_OPEN_ACCESS", " ")
+    monkeypatch.setenv("TOUCHSTONE_CALIBRATION", " ")
+    monkeypatch.setenv("TOUCHSTONE_DATABASE_URL", "postgres://db/touchstone\n")
+    monkeypatch.setenv("TOUCHSTONE_PUBLIC_ADDRESS", "https://touchstone.example.com/")
+    settings = read_settings()
+    assert (settings.host, settings.open_access) == ("127.0.0.1", False)
+    assert settings.calibration is None
+    assert settings.database_url == "postgresql+psycopg://db/touchstone"
+    assert settings.address == "https://touchstone.example.com"
+
+
+def test_an_ipv6_address_can_be_opened_as_it_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOUCHSTONE_HOST", "[::1]")
+    settings = read_settings()
+    assert (settings.host, settings.address) == ("::1", "http://[::1]:8000")
+
+
+def test_a_misspelt_variable_is_told_and_a_foreign_one_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TOUCHSTONE_DB_URL", "sqlite:///mine.db")
+    monkeypatch.setenv("TOUCHSTONE_VERSION", "1")
+    assert misspelt() == ["TOUCHSTONE_DB_URL is no setting; TOUCHSTONE_DATABASE_URL is one"]

@@ -99,7 +99,7 @@ def disable(name: Name) -> None:
 
 
 def _print_link(settings: Settings, token: str) -> None:
-    typer.echo(f"http://{settings.host}:{settings.port}/sign-in?link={token}")
+    typer.echo(f"{settings.address}/sign-in?link={token}")
     typer.echo(f"The link works once, for {LINK_LIFETIME.days} days.", err=True)
 
 

@@ -1,5 +1,6 @@
 """`touchstone serve`: the web process, and a worker that it keeps alive."""
 
+import errno
 import importlib
 import os
 import socket
@@ -20,7 +21,7 @@ from app.database import open_database, transaction
 from app.errors import SetupError
 from app.main import create_app
 from app.migrate import migrate
-from app.settings import Settings, read_settings
+from app.settings import Settings, address_of, read_settings
 from app.store.audit import note
 from app.store.reviewers import bootstrap_admin
 
@@ -116,9 +117,13 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         listener.bind((settings.host, settings.port))
     except OSError as error:
-        raise SetupError(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); "
+        remedy = (
             "stop the other server or set TOUCHSTONE_PORT to a free port"
+            if error.errno == errno.EADDRINUSE
+            else "set TOUCHSTONE_HOST to an address of this machine, TOUCHSTONE_PORT to one you may"
+        )
+        raise SetupError(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); {remedy}"
         ) from None
     return listener
 
@@ -131,7 +136,7 @@ def _check_channels(settings: Settings) -> None:
 
 
 def _greet(engine: Engine, settings: Settings, port: int) -> None:
-    address = f"http://{settings.host}:{port}"
+    address = address_of(settings.host, port)
     with transaction(engine) as session:
         now = datetime.now(UTC)
         token = bootstrap_admin(session, now=now)
@@ -141,4 +146,5 @@ def _greet(engine: Engine, settings: Settings, port: int) -> None:
     if settings.open_access:
         print("Open access: keys and sign-in are off, on loopback only.", flush=True)
     elif token is not None:
-        print(f"First start: sign in once as admin at {address}/sign-in?link={token}", flush=True)
+        link = f"{settings.public_address or address}/sign-in?link={token}"
+        print(f"First start: sign in once as admin at {link}", flush=True)
