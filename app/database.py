@@ -32,6 +32,7 @@ from app.errors import Busy, SetupError
 SCHEMA_HEAD = "0014"
 BUSY_TIMEOUT_SECONDS = 5
 WAIT_MS = 1000 * BUSY_TIMEOUT_SECONDS
+ABSENT = ("no such table", "no such column", "has no column named", "undefinedcolumn")
 _TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 
 
@@ -173,6 +174,17 @@ def exclude_others(session: Session, what: str, *, shared: bool = False) -> None
         session.execute(text(f"SELECT {lock}(hashtext(:what))"), {"what": f"touchstone.{what}"})
 
 
+def migrate_alone(connection: Connection) -> None:
+    """Wait, however long, until nobody else changes PostgreSQL's schema, and keep others waiting.
+
+    SQLite's writing transactions exclude each other anyway.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('touchstone.migrate'))")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {WAIT_MS}")
+
+
 def upsert(
     session: Session,
     table: type[SQLModel],
@@ -242,9 +254,12 @@ def ping(engine: Engine) -> None:
 
 
 def _meaning(error: DBAPIError) -> Exception:
-    words = str(error.orig).lower()
-    if "no such table" in words or ("relation" in words and "does not exist" in words):
-        return SetupError("the database has no tables yet; run `touchstone migrate` first")
+    words = f"{type(error.orig).__name__} {error.orig}".lower()
+    if any(one in words for one in ABSENT) or ("does not exist" in words and "relation" in words):
+        return SetupError(
+            "the database has no tables yet, or those of an older release; "
+            "run `touchstone migrate` first"
+        )
     if isinstance(error, ProgrammingError):
         return error
     if "locked" in words or "busy" in words or "lock timeout" in words:

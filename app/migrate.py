@@ -11,6 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
+from app.database import migrate_alone
 from app.errors import SetupError, UnknownField
 
 FOLDER = Path(__file__).with_name("migrations")
@@ -54,6 +55,7 @@ def _connected(engine: Engine) -> Iterator[Connection]:
     """A transaction; raises SetupError where the database is unusable or of another release."""
     try:
         with engine.begin() as connection:
+            migrate_alone(connection)
             yield connection
     except CommandError as error:
         raise SetupError(

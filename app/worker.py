@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 from app.assembly import assemble, assemble_due, find_due, set_aside
 from app.criteria import Criteria
 from app.database import transaction
-from app.errors import Busy
+from app.errors import Busy, SetupError
 from app.isolation import Isolated
 from app.judge import Outcome, judge_batch
 from app.settings import Settings
@@ -102,7 +102,7 @@ def run_worker(
                 last_beat = now()
                 _say_alive(engine, evaluators, last_beat, is_idle=idle)
             idle = work_once(engine, evaluators, criteria, settings, now=now).idle
-        except Busy as error:
+        except (Busy, SetupError) as error:
             logger.warning("%s", error)
             idle = True
         except Exception:
@@ -131,7 +131,7 @@ def run_chore(chore: Callable[[], object], *, every_seconds: float, stop: thread
     while not stop.is_set():
         try:
             chore()
-        except Busy as error:
+        except (Busy, SetupError) as error:
             logger.warning("%s", error)
         except Exception:
             logger.exception("a chore failed; trying again in %.0f s", every_seconds)

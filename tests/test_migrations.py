@@ -1,11 +1,12 @@
 """Migrations: they lead to the tables, up and down, on both databases."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, select, text
 
 from app.database import SCHEMA_HEAD, database_at, refuse_newer, transaction
 from app.errors import SetupError, UnknownField
@@ -77,3 +78,20 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(Path("app/migrations/versions").glob("0*.py")))
 def test_a_revision_file_is_named_after_its_number(path: Path) -> None:
     assert f'revision = "{path.name[:4]}"' in path.read_text()
+
+
+def test_servers_that_start_together_migrate_one_after_another(engine: Engine) -> None:
+    migrate_down(engine, "base")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(migrate, [engine] * 4))
+    assert set(Trace.metadata.tables) <= set(inspect(engine).get_table_names())
+
+
+@pytest.mark.parametrize("table", ["evaluation", "audit_entry"])
+def test_a_database_of_an_older_release_is_told_what_to_do(engine: Engine, table: str) -> None:
+    migrate_down(engine, "0010")
+    with (
+        pytest.raises(SetupError, match="of an older release; run `touchstone migrate`"),
+        transaction(engine) as session,
+    ):
+        session.execute(select(Trace.metadata.tables[table])).all()
