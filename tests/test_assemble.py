@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import re
+import textwrap
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,6 +205,40 @@ def test_what_tools_answered_are_the_contexts_where_nothing_was_retrieved() -> N
     answer = tool("lookup", "root", result="Delivery takes 3 days.")
     assert only(root, answer).contexts == ["Delivery takes 3 days."]
     assert only(root, answer, retriever("find", "root", "doc")).contexts == ["doc"]
+
+
+def test_what_the_manual_sends_by_hand_arrives_with_its_passage() -> None:
+    manual = Path("README.md").read_text(encoding="utf-8")
+    (source,) = [
+        one for one in re.findall(r"```python\n(.*?)```", manual, re.S) if "passage" in one
+    ]
+    sent: dict[str, str] = {}
+    words = {"question": "Where is it?", "answer": "On its way.", "passage": "It left on Monday."}
+    body = source.partition("\n")[2].replace("span.set_attribute", "set_attribute")
+    exec(textwrap.dedent(body), {"json": json, "set_attribute": sent.__setitem__, **words})
+    row = only(span("answer", **sent))
+    assert (row.prompt, row.response) == (words["question"], words["answer"])
+    assert (row.contexts, row.segments["language"]) == ([words["passage"]], "de")
+
+
+def test_documents_may_stand_on_the_span_of_the_model() -> None:
+    inside = span("model", "app", gen_ai__operation__name="chat", **{DOCUMENT: "D"})
+    row = only(chain("app", input__value="Q", output__value="A"), inside)
+    assert row.contexts == ["D"]
+
+
+@pytest.mark.parametrize("name", ["contexts", "retrieved_contexts", "context", "documents"])
+@pytest.mark.parametrize("value", [["D1", "D2"], '["D1", "D2"]'])
+def test_contexts_may_stand_under_a_plain_name(name: str, value: Any) -> None:
+    assert only(span("app", prompt="Q", response="A", **{name: value})).contexts == ["D1", "D2"]
+
+
+def test_documents_returned_beside_the_answer_count_where_no_retriever_tells_them() -> None:
+    returned = json.dumps({"answer": "A", "context": [{"page_content": "D"}]})
+    app = chain("app", input__value='{"question": "Q"}', output__value=returned)
+    assert only(app).contexts == ["D"]
+    assert only(app, retriever("r", "app", "Whole D")).contexts == ["Whole D"]
+    assert only(chain("app", input__value="Q", output__value='{"text": "A"}')).contexts == []
 
 
 def test_model_tokens_user_and_conversation_are_found_around_the_answer() -> None:

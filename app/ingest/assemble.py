@@ -6,7 +6,7 @@ for it: below it, or else beside it, or else what tools answered.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -55,8 +55,9 @@ class TraceReading:
         self.starts = [span.start_ns for span in in_order]
         self.ends = [span.end_ns for span in in_order]
         self.steps = {
-            "contexts": self._positions("contexts", {*STEPS, None}),
-            "tool_results": self._positions("tool_results", {TOOL}),
+            # Whoever has no span for the retrieval names the documents on that of the answer.
+            "contexts": self._positions("contexts"),
+            "tool_results": self._positions("tool_results", kind=TOOL),
         }
         self.chosen = self._choose(certain=True) or self._choose(certain=False)
         """The spans that make interactions."""
@@ -67,12 +68,12 @@ class TraceReading:
         rows = [self._interaction(span_id, now) for span_id in self.chosen]
         return sorted(rows, key=lambda row: (row.started_at, row.span_id))
 
-    def _positions(self, name: str, kinds: Set[str | None]) -> list[int]:
-        """Where the spans of those kinds stand that have a value of that name."""
+    def _positions(self, name: str, *, kind: str | None = None) -> list[int]:
+        """Where the spans stand that have a value of that name, of one kind or of any."""
         return [
             position
             for position, span_id in enumerate(self.tree.order)
-            if self.found[span_id].value(name) and self.found[span_id].value("kind") in kinds
+            if self.found[span_id].value(name) and kind in (None, self.found[span_id].value("kind"))
         ]
 
     def _outside(self, positions: Sequence[int], chosen: Iterable[str]) -> list[int]:

@@ -25,6 +25,7 @@ _COLLECTION_KEYS = (
     "output",
     "data",
 )
+BESIDE_ANSWER = ("context", "contexts", "source_documents", "documents", "retrieved_documents")
 
 
 def documents_of(value: Any, depth: int = 0) -> list[str]:
@@ -43,6 +44,15 @@ def documents_of(value: Any, depth: int = 0) -> list[str]:
         if isinstance(parsed(value.get(key)), list):
             return documents_of(value[key], depth + 1)
     return _document(value, depth)
+
+
+def documents_beside(answer: Any) -> list[str]:
+    """The documents that a chain returns together with its answer, as those of LangChain do."""
+    held = parsed(answer)
+    for key in BESIDE_ANSWER if isinstance(held, dict) else ():
+        if isinstance(parsed(held.get(key)), list):
+            return documents_of(held[key])
+    return []
 
 
 def _document(value: dict[str, Any], depth: int) -> list[str]:

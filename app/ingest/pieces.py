@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.ingest.documents import documents_of, result_texts
+from app.ingest.documents import documents_beside, documents_of, result_texts
 from app.ingest.nested import parsed, visible
 from app.ingest.telemetry import LogRecord, Span
 from app.ingest.words import (
@@ -88,8 +88,9 @@ def prompt_piece(value: Any, attribute: str) -> Pieces:
 
 
 def response_piece(value: Any, attribute: str) -> Pieces:
-    """The answer in an output of any shape."""
+    """The answer in an output of any shape, and the documents that are returned with it."""
     yield from _words("response", response_of(value), attribute)
+    yield Piece("contexts", documents_beside(value), attribute, certain=False)
 
 
 def input_pieces(value: Any, attribute: str) -> Pieces:

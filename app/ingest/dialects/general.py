@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from app.ingest.documents import documents_of
 from app.ingest.pieces import (
     SEGMENT,
     Piece,
@@ -62,6 +63,9 @@ def plain(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     for name in ("response", "answer", "output", "completion"):
         if isinstance(span.attributes.get(name), str):
             yield from response_piece(span.attributes[name], name)
+    for name in ("contexts", "retrieved_contexts", "context", "documents", "retrieved_documents"):
+        if isinstance(span.attributes.get(name), str | list):
+            yield Piece("contexts", documents_of(span.attributes[name]), name, certain=False)
 
 
 def _as_fields(segments: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
