@@ -24,7 +24,7 @@ from fastapi import Depends, Request, Response
 
 from app.database import reading
 from app.errors import Forbidden, Unauthenticated
-from app.requests import current_time
+from app.requests import current_time, settings_of
 from app.settings import LOOPBACK, Settings
 from app.store.audit import Actor
 from app.store.keys import PREFIX, SCOPES, Scope, find_key
@@ -135,7 +135,9 @@ def check_same_origin(request: Request, *, strict: bool = True) -> None:
     if site is not None:
         same = site in ("same-origin", "none")
     elif origin is not None:
-        same = urlsplit(origin).netloc == request.headers.get("host")
+        # A proxy may ask with a host of its own; then the address that people use counts.
+        here = {request.headers.get("host"), urlsplit(settings_of(request).public_address).netloc}
+        same = urlsplit(origin).netloc in here - {""}
     else:
         same = not strict
     if not same:

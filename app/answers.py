@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Limited, TouchstoneError
 from app.ingest.otlp import reply_type, status_body
@@ -113,6 +114,24 @@ def answer_errors(app: FastAPI, page: ErrorPage | None = None) -> None:
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(PoolTimeoutError, exhausted)
     app.add_exception_handler(Exception, unexpected)
+
+
+class HeadAsGet:
+    """ASGI middleware that answers HEAD as GET, without the body: monitors ask so."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            is_body = message["type"] == "http.response.body"
+            await send({**message, "body": b""} if is_body else message)
+
+        await self.app({**scope, "method": "GET"}, receive, send_head)
 
 
 def otlp_error(request: Request, status: int, detail: str) -> Response:

@@ -251,6 +251,17 @@ def test_a_write_with_a_session_must_come_from_a_page_of_this_server(
     assert guarded.get("/review").status_code == 200
 
 
+def test_a_write_may_come_from_the_public_address_through_a_proxy_that_asks_as_another_host(
+    engine: Engine, settings: Settings, now: datetime
+) -> None:
+    public = {"open_access": False, "public_address": "http://touchstone.lan"}
+    app = app_for(engine, settings.model_copy(update=public), now)
+    with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+        signed_in(engine, client, now)
+        for origin, status in (("http://touchstone.lan", 200), ("http://evil.example", 403)):
+            assert client.post("/review", headers={"Origin": origin}).status_code == status
+
+
 def test_a_key_needs_no_origin(guarded: TestClient, key: NewKey) -> None:
     assert guarded.post("/ingest", headers={"X-API-Key": key.text}).status_code == 200
 

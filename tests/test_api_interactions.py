@@ -179,3 +179,11 @@ def test_another_method_is_405_with_what_is_allowed(client: TestClient) -> None:
     answer = client.delete("/api/v1/coverage")
     assert (answer.status_code, answer.json()["error"]) == (405, "MethodNotAllowed")
     assert answer.headers["allow"] == "GET"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/", "/api/v1/coverage", "/nowhere"])
+def test_head_is_answered_as_get_without_the_body(client: TestClient, path: str) -> None:
+    asked, whole = client.head(path), client.get(path)
+    assert (asked.status_code, asked.content) == (whole.status_code, b"")
+    assert asked.headers["content-type"] == whole.headers["content-type"]
+    assert client.head("/v1/traces").status_code == 405
