@@ -18,6 +18,7 @@ from app.reports import render_html, render_markdown
 from app.reports.slack import render_slack
 from app.tables import Report
 
+ANSWER_SECONDS = 60.0
 MARKDOWN_SCHEMES = ("slack", "discord", "mattermost", "msteams", "workflows", "rocket")
 
 
@@ -51,13 +52,23 @@ def send_report(
     address = addresses.get(channel)
     if address is None:
         return "This address is no longer in TOUCHSTONE_DELIVER_TO."
-    target = apprise.Apprise()
-    target.add(address)
+    target = _target(address)
     with _LogLines() as lines, tempfile.TemporaryDirectory() as folder:
         sent = _notify(target, urlsplit(address).scheme, report, public_address, Path(folder))
     if sent:
         return ""
     return lines.last or "Apprise could not send it and gave no reason."
+
+
+def _target(address: str) -> apprise.Apprise:
+    # A redirect would turn the report into a GET without it, and pass for its arrival.
+    target = apprise.Apprise(asset=apprise.AppriseAsset(http_redirects=False))
+    target.add(address)
+    if "rto=" not in address:
+        for service in target:
+            # What only answers slowly has taken the report; sending again would repeat it.
+            service.socket_read_timeout = ANSWER_SECONDS
+    return target
 
 
 def _notify(

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -191,11 +192,18 @@ class Hook(BaseHTTPRequestHandler):
 
     bodies: list[dict[str, Any]] = []  # noqa: RUF012
     status = 200
+    seconds = 0.0
 
     def do_POST(self) -> None:
         size = int(self.headers["content-length"])
         self.bodies.append(json.loads(self.rfile.read(size)))
+        time.sleep(self.seconds)
         self.send_response(self.status)
+        self.send_header("Location", "/elsewhere")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -204,7 +212,7 @@ class Hook(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hook() -> Iterator[HTTPServer]:
-    Hook.bodies, Hook.status = [], 200
+    Hook.bodies, Hook.status, Hook.seconds = [], 200, 0.0
     server = HTTPServer(("127.0.0.1", 0), Hook)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -231,6 +239,17 @@ def test_a_real_webhook_gets_the_whole_report_and_a_refusal_is_told(
     Hook.status = 500
     assert "500" in send_report(addresses, masked(address), report)
     assert "no longer" in send_report({}, masked(address), report)
+
+
+def test_a_webhook_that_moved_or_is_slow_has_not_taken_and_not_lost_the_report(
+    filled: Engine, criteria: Criteria, settings: Settings, hook: HTTPServer
+) -> None:
+    address = f"json://127.0.0.1:{hook.server_port}/hook"
+    addresses, report = by_masked_name([address]), issued(filled, criteria, settings)
+    Hook.status = 302
+    assert "302" in send_report(addresses, masked(address), report)
+    Hook.status, Hook.seconds = 200, 4.2
+    assert send_report(addresses, masked(address), report) == ""
 
 
 def test_an_address_is_shown_without_its_secrets() -> None:
