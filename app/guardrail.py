@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 from app.child import Child, answer_all
 from app.criteria import Criteria
 from app.errors import Busy
-from app.judge import Fault, NotJudged, evaluation_json, judge_batch, make_ready
+from app.judge import NotJudged, evaluation_json, judge_batch, make_ready
+from app.verdicts import Fault
 from evaluators.protocol import Abstention, Evaluator, Sample, Verdict
 
 EvaluationJson: TypeAlias = dict[str, Any]

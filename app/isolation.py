@@ -14,8 +14,9 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 from app.child import Child, answer_all
-from app.judge import Fault, NotAsked, NotJudged, NoVerdict, ask, computation_of, make_ready
-from evaluators.protocol import Abstention, Computation, Evaluator, EvaluatorSpec, Sample, Verdict
+from app.judge import NotAsked, NotJudged, ask, computation_of, make_ready
+from app.verdicts import Fault, plain
+from evaluators.protocol import Computation, Evaluator, EvaluatorSpec, Sample
 
 Load: TypeAlias = Callable[[], Sequence[Evaluator]]
 """Makes the evaluators; a module-level function, or a partial of one, that a child can import."""
@@ -156,14 +157,8 @@ def _answer(evaluator: Evaluator, samples: Sequence[Sample], seconds: float) -> 
     faulthandler.dump_traceback_later(seconds + GRACE_SECONDS, exit=True)
     answer = ask(evaluator, samples)
     faulthandler.cancel_dump_traceback_later()
-    sendable = answer if isinstance(answer, Fault) else [_sendable(one) for one in answer]
+    sendable = answer if isinstance(answer, Fault) else [plain(one) for one in answer]
     return sendable, computation_of(evaluator)
-
-
-def _sendable(answer: Any) -> Any:
-    if isinstance(answer, Verdict | Abstention):
-        return answer
-    return NoVerdict(type(answer).__name__)
 
 
 def _how(code: int | None) -> str:

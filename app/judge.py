@@ -4,13 +4,13 @@ A fault of an evaluator is a value here, never an exception: a batch that fails 
 by one, so that a poisonous sample costs only itself.
 """
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from app.criteria import Criterion
+from app.verdicts import Fault, anchored, fault_of, plain
 from evaluators.protocol import (
     Abstention,
     Computation,
@@ -18,7 +18,6 @@ from evaluators.protocol import (
     EvaluatorSpec,
     Sample,
     TextField,
-    Verdict,
     missing_fields,
 )
 
@@ -27,21 +26,6 @@ MISSING: Mapping[TextField, str] = {
     "response": "the response is empty",
     "contexts": "there are no contexts",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What went wrong in an evaluator: the name of the error, and its words."""
-
-    kind: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class NoVerdict:
-    """Stands for an answer that is no verdict, and may be anything, where only words can pass."""
-
-    kind: str
 
 
 class NotJudged(Exception):
@@ -137,8 +121,8 @@ def ask(evaluator: Evaluator, samples: Sequence[Sample]) -> list[Any] | Fault:
         raise
     except NotJudged as error:
         return error.fault
-    except Exception as error:  # noqa: BLE001 (a plugin may raise anything)
-        return _fault_of(error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (a plugin may raise anything)
+        return fault_of(error)
     if len(verdicts) != len(samples):
         return Fault("VerdictError", f"got {len(verdicts)} verdicts for {len(samples)} samples")
     return verdicts
@@ -158,7 +142,7 @@ def make_ready(evaluator: Evaluator) -> Fault | None:
     try:
         evaluator.load()
     except Exception as error:  # noqa: BLE001 (a plugin may raise anything)
-        return _fault_of(error)
+        return fault_of(error)
     return None
 
 
@@ -182,16 +166,14 @@ def _judge_chunk(
     return [replace(outcome, computation=computation) for outcome in outcomes]
 
 
-def _outcome(criterion: Criterion, sample: Sample, verdict: object, seconds: float) -> Outcome:
+def _outcome(criterion: Criterion, sample: Sample, answer: object, seconds: float) -> Outcome:
+    verdict = plain(answer)
+    if isinstance(verdict, Fault):
+        return _failure(verdict, seconds)
     if isinstance(verdict, Abstention):
         return Outcome(status="abstained", explanation=verdict.reason, seconds=seconds)
-    if not isinstance(verdict, Verdict):
-        kind = verdict.kind if isinstance(verdict, NoVerdict) else type(verdict).__name__
-        words = f"got {kind}, not a Verdict or an Abstention"
-        return _failure(Fault("TypeError", words), seconds)
-    score = float(verdict.score)
-    if not math.isfinite(score):
-        return _failure(Fault("VerdictError", f"the score is {score}"), seconds)
+    score = verdict.score
+    pieces = (anchored(piece, sample) for piece in verdict.evidence)
     return Outcome(
         status="scored",
         score=score,
@@ -199,18 +181,9 @@ def _outcome(criterion: Criterion, sample: Sample, verdict: object, seconds: flo
         passed=criterion.passes(score),
         threshold=criterion.threshold,
         explanation=verdict.explanation,
-        evidence=[asdict(piece) for piece in verdict.evidence if _inside(piece.end, sample)],
+        evidence=[asdict(piece) for piece in pieces if piece is not None],
         seconds=seconds,
     )
-
-
-def _inside(end: int, sample: Sample) -> bool:
-    return end <= len(sample.response)
-
-
-def _fault_of(error: Exception) -> Fault:
-    kind = type(error).__name__
-    return Fault(kind, str(error)[:500] or kind)
 
 
 def _failure(fault: Fault, seconds: float) -> Outcome:

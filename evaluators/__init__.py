@@ -12,7 +12,7 @@ from evaluators.bias import Bias
 from evaluators.engine import Device, Wanted, check_wanted
 from evaluators.groundedness import Groundedness
 from evaluators.hub import HUB_EVALUATORS
-from evaluators.protocol import Evaluator
+from evaluators.protocol import Evaluator, EvaluatorSpec
 from evaluators.relevance import AnswerRelevance, ContextRelevance
 from evaluators.toxicity import Toxicity
 from evaluators.tuned import Encoders
@@ -68,7 +68,7 @@ def _plugins(points: Iterable[EntryPoint]) -> Iterator[Evaluator]:
         except Exception as error:  # noqa: BLE001
             log.warning("the evaluator plugin %r was left out: %r", point.name, error)
             continue
-        if isinstance(evaluator, Evaluator):
+        if isinstance(evaluator, Evaluator) and isinstance(evaluator.spec, EvaluatorSpec):
             yield evaluator
         else:
             log.warning("the evaluator plugin %r was left out: it is no Evaluator", point.name)

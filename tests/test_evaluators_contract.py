@@ -44,6 +44,10 @@ class Namesake(Shouting):
     )
 
 
+class Specless(Shouting):
+    spec = {"name": "specless"}  # type: ignore[assignment]  # noqa: RUF012
+
+
 def point(name: str) -> EntryPoint:
     return EntryPoint(name, f"{__name__}:{name}", "touchstone.evaluators")
 
@@ -104,7 +108,9 @@ def test_plugins_follow_the_bundled_evaluators() -> None:
 
 
 def test_a_broken_plugin_is_told_and_left_out(caplog: pytest.LogCaptureFixture) -> None:
-    found = load_evaluators(plugins=[point("NoSuchThing"), point("NAMES"), point("Shouting")])
+    found = load_evaluators(
+        plugins=[point("NoSuchThing"), point("NAMES"), point("Specless"), point("Shouting")]
+    )
     assert found[-1].spec.name == "shouting"
     assert "NoSuchThing" in caplog.text
     assert "NAMES" in caplog.text

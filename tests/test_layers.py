@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "app.judge",
         "app.quality",
         "app.recalibrated",
+        "app.verdicts",
         "app.workload",
     ),
     ("app.audit_table", "app.columns", "app.packing", "app.review_tables"),

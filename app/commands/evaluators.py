@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.main import find_evaluators
+from app.main import find_criteria, find_evaluators
 from app.settings import read_settings
 from evaluators.hub import HUB_WEIGHTS
 from evaluators.protocol import EvaluatorSpec
@@ -20,7 +20,8 @@ def command(
 
     Example: touchstone evaluators --json
     """
-    specs = [evaluator.spec for evaluator in find_evaluators(read_settings())]
+    settings = read_settings()
+    specs = [evaluator.spec for evaluator in find_evaluators(settings)]
     if as_json:
         typer.echo(json.dumps([spec_json(spec) for spec in specs], indent=2))
         return
@@ -37,6 +38,13 @@ def command(
             weights,
         )
     Console().print(table)
+    known = find_criteria(settings).by_name
+    for spec in specs:
+        if spec.criterion not in known:
+            typer.echo(
+                f"{spec.name} takes no work: there is no criterion {spec.criterion!r}; "
+                "add its table to app/criteria.toml"
+            )
     off = sorted(set(HUB_WEIGHTS) - {spec.name for spec in specs})
     if off:
         typer.echo(

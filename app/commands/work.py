@@ -73,7 +73,10 @@ def command(
 
 def isolated_evaluators(settings: Settings, criteria: Criteria, host: JudgeHost) -> list[Isolated]:
     """The evaluators of known criteria, loaded in the host; SetupError when none can be."""
-    found = [one for one in find_evaluators(settings) if one.spec.criterion in criteria.by_name]
+    everybody = find_evaluators(settings)
+    found = [one for one in everybody if one.spec.criterion in criteria.by_name]
+    for spec in (one.spec for one in everybody if one not in found):
+        logger.warning("%r takes no work: no criterion is called %r", spec.name, spec.criterion)
     evaluators = isolate(found, host)
     try:
         host.start()
