@@ -111,6 +111,7 @@ def _week(
         interaction = an_interaction(
             **{
                 "trace_id": f"{rng.getrandbits(128):032x}",
+                "conversation_id": None,
                 "application": application,
                 "prompt": QUESTION,
                 "response": ANSWER,

@@ -1,21 +1,21 @@
 """How far the evaluator can be trusted, measured on blind labels: agreement, precision, recall."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from app.reports.courses import Share
 from app.reports.labels import Label, drawn_labels
 from app.reports.material import Material
 from app.statistics.bootstrap import cluster_bootstrap, clusters_of
 from app.statistics.calibration import Bin, brier, expected_calibration_error, reliability_bins
 from app.statistics.corrected_rate import CorrectedRate, prediction_powered_rate, rogan_gladen
-from app.statistics.intervals import Interval
+from app.statistics.intervals import Interval, wilson
 from app.statistics.platt import likelihood_ratio
-from app.statistics.reliability import nominal_alpha
+from app.statistics.reliability import effective_size, nominal_alpha
 from app.statistics.two_by_two import TwoByTwo, two_by_two
 
+Item = TypeVar("Item")
 LEAST_LABELS = 20
 """Fewer labels are counted, but no rate is corrected by them."""
 LEAST_FAILING = 5
@@ -48,7 +48,8 @@ class Judgement:
     failing: int
     flagged: int
     is_weighted: bool
-    agreement: Share
+    """Whether the labels are weighted to all answers; else they speak of themselves only."""
+    agreement: Estimate
     kappa: Estimate
     ac1: Estimate
     precision: Estimate
@@ -59,6 +60,21 @@ class Judgement:
     """Krippendorff's alpha among the reviewers: what the evaluator can reach at best."""
     labelled_twice: int
     bins: tuple[Bin, ...]
+
+
+class Weighed(NamedTuple):
+    """A label, and how many answers it stands for."""
+
+    label: Label
+    weight: float
+
+
+class _Scores(NamedTuple):
+    """How sure the evaluator was that answers fail, whether they do, and how much they count."""
+
+    scores: list[float]
+    fails: list[bool]
+    weights: list[float]
 
 
 class Miscalibrated(NamedTuple):
@@ -78,36 +94,33 @@ def judge(material: Material, criterion: str) -> Judgement | None:
         return None
     drawn = [one for one in labels if one.is_drawn]
     is_weighted = len(drawn) >= LEAST_LABELS
-    used = drawn if is_weighted else labels
-    clusters = clusters_of((one.conversation, one) for one in used)
-    values = _of_table([_counts(used)])
+    used = _weighed(drawn if is_weighted else labels, is_weighted)
+    clusters = clusters_of((one.label.conversation, one) for one in used)
     # Only the counts of each conversation matter, so they are added up before the draws.
     counted = [[_counts(some)] for some in clusters]
-    ends = cluster_bootstrap(counted, _of_table, draws=DRAWS, seed=SEED)
-    kappa, ac1, precision, recall = (
-        Estimate(value, interval) for value, interval in zip(values, ends, strict=True)
-    )
-    errors = cluster_bootstrap(clusters, _of_scores, draws=FEW_DRAWS, seed=SEED)
-    error, score = (
-        Estimate(value, interval) for value, interval in zip(_of_scores(used), errors, strict=True)
-    )
+    tables = _estimates(counted, _of_table, DRAWS)
+    error, score = _estimates(clusters, _of_scores, FEW_DRAWS)
+    flagged = [one for one in used if one.label.flagged]
+    failing = [one for one in used if one.label.fails]
+    told = _scores(used)
+    agreement, kappa, ac1, precision, recall = tables
     return Judgement(
         criterion=criterion,
         labels=len(used),
-        answers=len({one.interaction_id for one in used}),
-        failing=sum(one.fails for one in used),
-        flagged=sum(one.flagged is True for one in used),
+        answers=len({one.label.interaction_id for one in used}),
+        failing=len(failing),
+        flagged=len(flagged),
         is_weighted=is_weighted,
-        agreement=Share(sum(one.flagged == one.fails for one in used), len(used)),
+        agreement=_sure(agreement, used),
         kappa=kappa,
         ac1=ac1,
-        precision=precision,
-        recall=recall,
+        precision=_sure(precision, flagged),
+        recall=_sure(recall, failing),
         calibration_error=error,
         brier=score,
         alpha=_alpha(everything),
         labelled_twice=sum(len(unit) > 1 for unit in _units(everything)),
-        bins=reliability_bins([one.failing_score or 0.0 for one in used], [o.fails for o in used]),
+        bins=reliability_bins(told.scores, told.fails, weights=told.weights),
     )
 
 
@@ -182,19 +195,52 @@ class _Counts(NamedTuple):
     flagged: float
 
 
-def _counts(labels: Sequence[Label]) -> _Counts:
-    table = two_by_two((one.flagged is True, one.fails, _weight(one)) for one in labels)
-    failing = sum(one.fails for one in labels)
-    flagged = sum(one.flagged is True for one in labels)
+def _weighed(labels: Sequence[Label], is_weighted: bool) -> list[Weighed]:
+    """The labels with their weights; those of one answer share it."""
+    people = Counter(one.interaction_id for one in labels)
+    return [
+        Weighed(one, (_chances(one) if is_weighted else 1.0) / people[one.interaction_id])
+        for one in labels
+    ]
+
+
+def _chances(label: Label) -> float:
+    return 1 / label.inclusion_probability if label.inclusion_probability else 1.0
+
+
+def _estimates(
+    clusters: Sequence[Sequence[Item]],
+    statistics: Callable[[Sequence[Item]], Sequence[float | None]],
+    draws: int,
+) -> list[Estimate]:
+    values = statistics([one for some in clusters for one in some])
+    intervals = cluster_bootstrap(clusters, statistics, draws=draws, seed=SEED)
+    return [Estimate(*pair) for pair in zip(values, intervals, strict=True)]
+
+
+def _sure(share: Estimate, out_of: Sequence[Weighed]) -> Estimate:
+    """A share whose labels are all alike with Wilson's interval: draws of them say nothing about
+    the answers that were not labelled."""
+    if share.value is None or share.interval is None or share.interval.width > 0:
+        return share
+    n = effective_size([one.weight for one in out_of])
+    return Estimate(share.value, wilson(share.value * n, n))
+
+
+def _counts(labels: Sequence[Weighed]) -> _Counts:
+    table = two_by_two((one.label.flagged is True, one.label.fails, one.weight) for one in labels)
+    failing = sum(one.label.fails for one in labels)
+    flagged = sum(one.label.flagged is True for one in labels)
     cells = (table.both, table.only_flagged, table.only_failing, table.neither)
     return _Counts(*cells, failing, flagged)
 
 
 def _of_table(counts: Sequence[_Counts]) -> Sequence[float | None]:
-    """Kappa, AC1, precision and recall; the last two only from enough cases."""
+    """Agreement, kappa, AC1, precision and recall; the last two only from enough cases."""
     sums = _Counts(*map(sum, zip(*counts, strict=True)))
     table = TwoByTwo(*sums[:4])
     return (
+        table.observed,
         table.kappa,
         table.ac1,
         table.precision if sums.flagged >= LEAST_FAILING else None,
@@ -202,14 +248,15 @@ def _of_table(counts: Sequence[_Counts]) -> Sequence[float | None]:
     )
 
 
-def _of_scores(labels: Sequence[Label]) -> Sequence[float | None]:
-    scores = [one.failing_score or 0.0 for one in labels]
-    fails = [one.fails for one in labels]
-    return expected_calibration_error(scores, fails), brier(scores, fails)
+def _scores(labels: Sequence[Weighed]) -> _Scores:
+    scores = [one.label.failing_score or 0.0 for one in labels]
+    return _Scores(scores, [one.label.fails for one in labels], [one.weight for one in labels])
 
 
-def _weight(label: Label) -> float:
-    return 1 / label.inclusion_probability if label.inclusion_probability else 1.0
+def _of_scores(labels: Sequence[Weighed]) -> Sequence[float | None]:
+    told = _scores(labels)
+    error = expected_calibration_error(told.scores, told.fails, weights=told.weights)
+    return error, brier(told.scores, told.fails, told.weights)
 
 
 def _units(labels: Sequence[Label]) -> list[list[bool]]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.statistics.intervals import Interval, wilson
+from app.statistics.reliability import effective_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,18 @@ class Bin:
 
 
 def reliability_bins(
-    scores: Sequence[float], holds: Sequence[bool], bins: int = 10
+    scores: Sequence[float],
+    holds: Sequence[bool],
+    bins: int = 10,
+    weights: Sequence[float] | None = None,
 ) -> tuple[Bin, ...]:
-    """The bins of equal width that hold anything, each with the share that was true (Wilson)."""
-    members: dict[int, list[tuple[float, bool]]] = {}
-    for score, held in zip(scores, holds, strict=True):
-        members.setdefault(min(int(score * bins), bins - 1), []).append((score, held))
+    """The bins of equal width that hold anything, each with the share that was true (Wilson).
+
+    `weights` say how many items each one stands for; a bin then is as sure as its effective size.
+    """
+    members: dict[int, list[tuple[float, bool, float]]] = {}
+    for score, held, weight in zip(scores, holds, weights or [1.0] * len(scores), strict=True):
+        members.setdefault(min(int(score * bins), bins - 1), []).append((score, held, weight))
     return tuple(_bin(place, bins, members[place]) for place in sorted(members))
 
 
@@ -54,7 +61,10 @@ def brier(
     return sum(share * (score - held) ** 2 for score, held, share in parts) / sum(shares)
 
 
-def _bin(place: int, bins: int, members: list[tuple[float, bool]]) -> Bin:
-    n, true = len(members), sum(held for _, held in members)
-    mean_score = sum(score for score, _ in members) / n
-    return Bin(place / bins, (place + 1) / bins, n, mean_score, true / n, wilson(true, n))
+def _bin(place: int, bins: int, members: list[tuple[float, bool, float]]) -> Bin:
+    weights = [weight for _, _, weight in members]
+    total, worth = sum(weights), effective_size(weights)
+    share = sum(weight for _, held, weight in members if held) / total
+    mean_score = sum(weight * score for score, _, weight in members) / total
+    low, high = place / bins, (place + 1) / bins
+    return Bin(low, high, len(members), mean_score, share, wilson(share * worth, worth))

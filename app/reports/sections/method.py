@@ -12,6 +12,7 @@ from app.reports.findings import (
     LEAST_N,
     WIDEST_INTERVAL,
 )
+from app.reports.judgement import DRAWS, FEW_DRAWS
 from app.reports.material import Material
 from app.reports.tallies import Judge
 from app.reports.targets import LOCKED_POINTS
@@ -99,6 +100,13 @@ def _facts(material: Material) -> list[tuple[str, str]]:
             "Corrected rate",
             "Prediction-powered estimate (PPI++) with inverse-probability weights, from blind "
             "labels.",
+        ),
+        (
+            "Trust",
+            "Agreement, kappa, AC1, precision, recall and calibration error from blind labels, "
+            "weighted by 1/p where a sampling plan chose the answers; labels of one answer share "
+            f"its weight. Bootstrap over conversations, {DRAWS:,} draws ({FEW_DRAWS} of "
+            "calibration errors); Wilson at the effective size where all draws are alike.",
         ),
         (
             "Known limits",

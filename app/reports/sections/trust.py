@@ -73,13 +73,13 @@ def heading(material: Material, judged: list[Judgement]) -> str:
     if wrong:
         names = listed([_title(material, found.criterion) for found in wrong])
         return f"The raw rate of {names} is not what reviewers find: use the corrected one"
-    agreeing = sum(found.agreement.failing for found in judged)
-    verdicts = sum(found.agreement.n for found in judged)
     ceiling = [found for found in judged if _is_below_ceiling(found)]
     if ceiling:
         names = listed([_title(material, found.criterion) for found in ceiling])
         return f"On {names} the evaluator agrees with reviewers less than they do with each other"
-    return f"Reviewers agree with the evaluator in {percent(agreeing / verdicts)} of verdicts"
+    labels = sum(found.labels for found in judged)
+    agreeing = sum((found.agreement.value or 0.0) * found.labels for found in judged)
+    return f"Reviewers agree with the evaluator in {percent(agreeing / labels)} of verdicts"
 
 
 def _differs(material: Material, criterion: str) -> bool:
@@ -123,7 +123,7 @@ def _trust_row(material: Material, found: Judgement) -> list[blocks.Cell]:
     return [
         blocks.words(material.criteria.get(found.criterion).title),
         blocks.words(count(found.labels), f"{count(found.failing)} failing"),
-        blocks.share(found.agreement),
+        _rate(found.agreement, found.labels, "labels"),
         _coefficient(found.kappa),
         _coefficient(found.ac1),
         _coefficient(found.alpha),
@@ -186,14 +186,26 @@ def _note(material: Material, judged: list[Judgement]) -> str:
             "threshold"
         )
         words.append(
-            f"Agreement, precision and recall come from {material.said.this}"
-            f"{earlier if material.said.compares else ''}; intervals are drawn over conversations."
+            f"Agreement, precision, recall and calibration come from {material.said.this}"
+            f"{earlier if material.said.compares else ''}, weighted by 1/p to all answers; "
+            "intervals are drawn over conversations."
         )
+        words += _unweighted(material, judged)
     changed = [one for one in material.labels if one.changed]
     if changed:
         share = percent(len(changed) / len(material.labels))
         words.append(f"{share} of labels were changed after the verdict was shown.")
     return " ".join(words)
+
+
+def _unweighted(material: Material, judged: list[Judgement]) -> list[str]:
+    names = [_title(material, found.criterion) for found in judged if not found.is_weighted]
+    if not names:
+        return []
+    return [
+        f"{capital(listed(names))}: not weighted, as no sampling plan chose these answers; they "
+        "may be harder or easier than the others."
+    ]
 
 
 def _advice(material: Material) -> list[str]:
