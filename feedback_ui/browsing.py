@@ -28,7 +28,7 @@ from app.store.interactions import get_interaction, interactions_of_trace, list_
 from app.store.preferences import saved_views
 from app.store.reviews import list_queues, progress_of
 from app.store.spans import count_spans
-from app.store.workers import evaluator_troubles
+from app.store.workers import FRESH, contested_evaluators, evaluator_troubles, last_seen
 from app.tables import Annotation, DailyRollup, Interaction
 from feedback_ui.doctoring import silent_applications
 from feedback_ui.filters import filter_choices, filter_from
@@ -95,6 +95,8 @@ def home(request: Request, caller: Reader, now: Now) -> Response:
         waiting = _waiting_items(session, caller, now)
         silent = silent_applications(session, caller.project, now=now)
         troubles = evaluator_troubles(session, now)
+        contested = contested_evaluators(session, now)
+        seen_at = last_seen(session)
     rows = [
         _home_row(one, judged.get(one.name, (0, 0)), covered.counts.get(one.name, {}))
         for one in criteria
@@ -106,6 +108,8 @@ def home(request: Request, caller: Reader, now: Now) -> Response:
         "waiting": waiting,
         "silent": silent,
         "troubles": troubles,
+        "contested": contested,
+        "is_idle": _is_idle(covered.oldest_pending_at, seen_at, now),
     }
     return page(
         request,
@@ -304,6 +308,12 @@ def _arrived(session: Session, project: str) -> tuple[int, datetime | None]:
     number, newest = select(func.count()), select(func.max(Interaction.started_at))
     total = session.exec(number.where(Interaction.project == project)).one()
     return total, session.exec(newest.where(Interaction.project == project)).one()
+
+
+def _is_idle(oldest_pending_at: datetime | None, seen_at: datetime | None, now: datetime) -> bool:
+    """Whether work has waited for a while in which no worker was seen."""
+    has_waited = oldest_pending_at is not None and now - oldest_pending_at > FRESH
+    return has_waited and (seen_at is None or now - seen_at > FRESH)
 
 
 def _judged(session: Session, project: str) -> dict[str, tuple[int, int]]:

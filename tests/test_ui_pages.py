@@ -391,6 +391,29 @@ def test_an_evaluator_in_trouble_is_told_on_the_home_page(
     assert "toxicity@1" in client.get("/readyz").json()["checks"]["worker"]
 
 
+def test_workers_of_different_versions_are_told_on_the_home_page(
+    client: TestClient, engine: Engine
+) -> None:
+    with transaction(engine) as session:
+        for worker, label in (("one", "toxicity@6"), ("two", "toxicity@6+1a2b3c4d")):
+            beat(session, worker, [label, "bias@6"], {}, now=datetime.now(UTC))
+    page = client.get("/").text
+    assert "Workers run toxicity in different versions: 6, 6+1a2b3c4d." in page
+    assert "Workers run bias" not in page
+    assert client.get("/readyz").json()["checks"]["worker"].endswith("evaluators: toxicity")
+
+
+def test_work_that_waits_for_a_worker_that_is_gone_is_told_on_the_home_page(
+    client: TestClient, engine: Engine
+) -> None:
+    now = datetime.now(UTC)
+    save(engine, [an_interaction()], now=now - timedelta(minutes=5))
+    assert "No worker runs" in client.get("/").text
+    with transaction(engine) as session:
+        beat(session, "one", ["toxicity@6"], {}, now=now)
+    assert "No worker runs" not in client.get("/").text
+
+
 @pytest.mark.parametrize("path", ["/dashboard", "/trends", "/interactions"])
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
 def test_a_day_at_the_end_of_the_calendar_is_refused(

@@ -5,15 +5,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from sqlalchemy import Engine, inspect, text
-from sqlmodel import Session, func, select
+from sqlmodel import Session
 
 from app.answers import JsonAnswer
 from app.api.shapes import ReadinessShape
 from app.database import SCHEMA_HEAD, reading
 from app.errors import Busy
 from app.requests import current_time
-from app.store.workers import FRESH, evaluator_troubles
-from app.tables import Heartbeat
+from app.store.workers import FRESH, contested_evaluators, evaluator_troubles, last_seen
 
 FINE = "ok"
 
@@ -59,11 +58,14 @@ def _migrations(session: Session) -> str:
 
 
 def _worker(session: Session, now: datetime) -> str:
-    seen_at = session.exec(select(func.max(Heartbeat.seen_at))).one()
+    seen_at = last_seen(session)
     if seen_at is None:
         return "no worker has ever run; start `touchstone work`"
     age = now - seen_at
     if age > FRESH:
         return f"the last worker was seen {age.total_seconds():.0f} s ago; start `touchstone work`"
     names = ", ".join(sorted(evaluator_troubles(session, now)))
-    return f"these evaluators take no work, the home page says why: {names}" if names else FINE
+    if names:
+        return f"these evaluators take no work, the home page says why: {names}"
+    contested = ", ".join(contested_evaluators(session, now))
+    return f"workers run different versions of these evaluators: {contested}" if contested else FINE
