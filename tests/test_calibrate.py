@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sqlmodel import select
 from typer.testing import CliRunner, Result
 
-from app.calibrate import Answer, Fitted, answers_of, fit
+from app.calibrate import Fitted, answers_of, fit
 from app.commands import calibrate
 from app.commands.quality.run import ece_own_labels
 from app.criteria import Criteria
@@ -31,6 +31,7 @@ from app.recalibrated import (
     read_calibrations,
     recalibrate,
 )
+from app.refit import Answer
 from app.settings import Settings, read_settings
 from app.store.annotations import add_annotations
 from app.tables import Annotation, Evaluation

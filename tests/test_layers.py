@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "app.judge",
         "app.quality",
         "app.recalibrated",
+        "app.refit",
         "app.verdicts",
         "app.workload",
     ),

@@ -5,13 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from app.criteria import Criterion
+from app.refit import Answer, refit
 from app.reports.labels import Label, drawn_labels
 from app.reports.material import Material
 from app.statistics.bootstrap import cluster_bootstrap, clusters_of
 from app.statistics.calibration import Bin, brier, expected_calibration_error, reliability_bins
 from app.statistics.corrected_rate import CorrectedRate, prediction_powered_rate, rogan_gladen
 from app.statistics.intervals import Interval, wilson
-from app.statistics.platt import likelihood_ratio
+from app.statistics.platt import Curve, likelihood_ratio
 from app.statistics.reliability import effective_size, nominal_alpha
 from app.statistics.two_by_two import TwoByTwo, two_by_two
 
@@ -24,6 +26,9 @@ WORTH_MENDING = 0.1
 """A calibration error below it is no reason to do something."""
 SURE = 9.21
 """Of chi-squared with two degrees of freedom, which chance alone exceeds once in a hundred."""
+MOST_REFITTED = 2000
+"""As many of the newest labels are asked whether a curve would help, which takes a tenth of a
+second."""
 SEED = 20260101
 DRAWS = 1000
 FEW_DRAWS = 200
@@ -84,6 +89,8 @@ class Miscalibrated(NamedTuple):
     labels: int
     error: float
     """The expected calibration error."""
+    refusal: str | None
+    """Why `touchstone calibrate` would leave them as they are; None where it would mend them."""
 
 
 def judge(material: Material, criterion: str) -> Judgement | None:
@@ -130,22 +137,36 @@ def _all_labels(material: Material, criterion: str) -> list[Label]:
 
 
 def miscalibrated(material: Material) -> list[Miscalibrated]:
-    """The criteria whose scores are off for sure, and that have the labels to mend it."""
+    """The criteria whose scores are off for sure, and whether that can be mended by the labels."""
     found = []
-    for name in material.names():
+    for criterion in material.criteria:
         labels = [
             one
-            for one in _all_labels(material, name)
+            for one in _all_labels(material, criterion.name)
             if one.is_drawn and one.failing_score is not None
         ]
-        scores = [one.failing_score or 0.0 for one in labels]
-        fails = [one.fails for one in labels]
-        if min(sum(fails), len(fails) - sum(fails)) < LEAST_LABELS:
+        used = _weighed(labels[-MOST_REFITTED:], True)
+        told = _scores(used)
+        if not told.scores or not _is_off(told):
             continue
-        error = expected_calibration_error(scores, fails)
-        if error > WORTH_MENDING and likelihood_ratio(scores, fails) > SURE:
-            found.append(Miscalibrated(name, len(labels), error))
+        answers = [_answer(criterion, one) for one in used]
+        refusal = refit(criterion, answers, Curve(1.0, 0.0)).refusal
+        error = expected_calibration_error(told.scores, told.fails, weights=told.weights)
+        found.append(Miscalibrated(criterion.name, len(used), error, refusal))
     return found
+
+
+def _is_off(told: _Scores) -> bool:
+    error = expected_calibration_error(told.scores, told.fails, weights=told.weights)
+    if error <= WORTH_MENDING or len(set(told.fails)) < 2:
+        return False
+    return likelihood_ratio(told.scores, told.fails, told.weights) > SURE
+
+
+def _answer(criterion: Criterion, one: Weighed) -> Answer:
+    failing = one.label.failing_score or 0.0
+    score = 1 - failing if criterion.higher_is_better else failing
+    return Answer(one.label.conversation, score, one.label.fails, one.weight)
 
 
 def corrected(material: Material, criterion: str) -> CorrectedRate | None:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
 
+from app.statistics.reliability import effective_size
+
 EDGE = 1e-4
 """Scores of 0 and 1 have no logarithm of their odds; they are taken to lie so far inside."""
 FOLDS = 10
@@ -60,19 +62,24 @@ def fit_curve(
     return Curve(round(slope, 4), round(offset, 4)) if slope > LEAST_SLOPE else None
 
 
-def likelihood_ratio(scores: Sequence[float], holds: Sequence[bool]) -> float:
+def likelihood_ratio(
+    scores: Sequence[float], holds: Sequence[bool], weights: Sequence[float] | None = None
+) -> float:
     """How much likelier a curve makes the labels than the scores as they are; 0 without a curve.
 
     Twice the logarithm, which is chi-squared with two degrees of freedom where the scores are
-    probabilities: Cox, Biometrika 45:562, 1958.
+    probabilities: Cox, Biometrika 45:562, 1958. Weighted labels count as many as they are worth.
     """
-    curve = fit_curve(scores, holds, [1.0] * len(scores))
+    plain = weights or [1.0] * len(scores)
+    scale = effective_size(plain) / sum(plain)
+    curve = fit_curve(scores, holds, plain)
     if curve is None:
         return 0.0
     found = 0.0
-    for score, held in zip(scores, holds, strict=True):
+    for score, held, weight in zip(scores, holds, plain, strict=True):
         as_it_is, through = Curve(1.0, 0.0).of(score), curve.of(score)
-        found += log(through / as_it_is) if held else log((1 - through) / (1 - as_it_is))
+        more = log(through / as_it_is) if held else log((1 - through) / (1 - as_it_is))
+        found += scale * weight * more
     return 2 * found
 
 

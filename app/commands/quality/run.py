@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.calibrate import LEAST
 from app.commands.quality import ranks
 from app.commands.quality.plan import Plan
 from app.commands.quality.scores import ScoreBook, Scored
@@ -14,6 +13,7 @@ from app.commands.quality.sets import DevSet, source_of
 from app.commands.quality.swaps import swapped
 from app.criteria import Criterion
 from app.quality import Figures, calibration_error, measure
+from app.refit import LEAST
 from app.statistics.platt import unseen
 from evaluators.engine import Encoder
 from evaluators.protocol import Evaluator, Sample, Verdict

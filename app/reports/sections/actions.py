@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from app.reports import blocks
 from app.reports.findings import Measure, Part
-from app.reports.judgement import corrected, miscalibrated
+from app.reports.judgement import Miscalibrated, corrected, miscalibrated
 from app.reports.material import Material, reasons_of
 from app.reports.numbers import count, counted, listed, percent
 from app.reports.phrases import capital, lead_places, slice_name, spelled
@@ -32,13 +32,17 @@ class Action:
 
 def section(material: Material) -> blocks.Section:
     """At most five actions, then the open alerts."""
-    actions, alerts = find_actions(material), find_alerts(material)
+    off = miscalibrated(material)
+    actions, alerts = find_actions(material, off), find_alerts(material)
     content: list[blocks.Block] = []
     if actions:
         rows = [_row(material, action) for action in actions]
         content.append(blocks.table(COLUMNS, rows, caption="Actions"))
     if alerts:
         content.append(blocks.text(f"Open alerts. {' '.join(alerts)}", style="note"))
+    left = [_left_alone(material, one) for one in off if one.refusal]
+    if left:
+        content.append(blocks.text(" ".join(left)))
     return blocks.section("actions", "Actions", heading(actions, alerts), content)
 
 
@@ -52,11 +56,11 @@ def heading(actions: Sequence[Action], alerts: Sequence[str]) -> str:
     return capital(f"{todo}{open_ if alerts else ', no open alert'}{first}")
 
 
-def find_actions(material: Material) -> list[Action]:
-    """What the findings call for, the worst first."""
+def find_actions(material: Material, off: Sequence[Miscalibrated]) -> list[Action]:
+    """What the findings and the scores that are off call for, the worst first."""
     found = [*_event_actions(material), *_slice_actions(material)]
     found += [*_target_actions(material), *_label_actions(material)]
-    found += _calibration_actions(material)
+    found += _calibration_actions(material, [one for one in off if not one.refusal])
     kept: dict[str, Action] = {}
     for action in found:
         kept.setdefault(action.what, action)
@@ -190,19 +194,29 @@ def _label_actions(material: Material) -> Iterator[Action]:
         )
 
 
-def _calibration_actions(material: Material) -> Iterator[Action]:
-    found = miscalibrated(material)
+def _calibration_actions(material: Material, found: Sequence[Miscalibrated]) -> Iterator[Action]:
     if found:
         worst = max(found, key=lambda one: one.error)
         names = listed([_title(material, one.criterion) for one in found])
         yield Action(
             f"Run touchstone calibrate for {names}",
-            f"On {counted(worst.labels, 'label')} the scores of {_title(material, worst.criterion)}"
-            f" are off by {100 * worst.error:.0f} points on average.",
+            f"{_off(material, worst)}, and a curve fitted to some labels does better on the rest.",
             "Scores that mean what they say, and as many answers flagged as fail",
             "platform team",
             14,
         )
+
+
+def _left_alone(material: Material, one: Miscalibrated) -> str:
+    """Why scores that are off are nothing to run `touchstone calibrate` for."""
+    return f"{_off(material, one)}; touchstone calibrate would leave them so: {one.refusal}."
+
+
+def _off(material: Material, one: Miscalibrated) -> str:
+    return (
+        f"On {counted(one.labels, 'label')} the scores of {_title(material, one.criterion)} are "
+        f"off by {100 * one.error:.0f} points on average"
+    )
 
 
 def _changed_here(parts: Sequence[Part]) -> str:
