@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from sqlalchemy import Engine, text
 from sqlmodel import Session, select
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
+from app.commands import prune
 from app.criteria import Criteria
 from app.database import reading, transaction
 from app.errors import Conflict
@@ -320,3 +323,17 @@ def test_what_is_on_its_way_when_its_trace_is_erased_goes_with_it(
     score_all(engine, criteria, settings, now=datetime.now(UTC))
     for table in (SpanEntry, SpanChunk, Trace, Interaction, Feedback):
         assert all_of(engine, table) == []
+
+
+def test_a_trace_or_a_user_that_nobody_knows_is_told_and_not_counted(
+    database_url: str, rows: list[Interaction], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOUCHSTONE_DATABASE_URL", database_url)
+    line = typer.Typer()
+    line.command()(prune.command)
+    known = rows[0].trace_id
+    result = CliRunner().invoke(line, ["--trace", "odd", "--trace", known, "--user", "mya"])
+    assert "The spans of 1 traces" in result.stdout
+    assert "nothing of a trace 'odd' is here; should it come, it is refused" in result.stderr
+    assert "no trace names the user 'mya'" in result.stderr
+    assert known not in result.stderr

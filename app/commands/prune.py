@@ -13,11 +13,17 @@ from sqlmodel import Session
 
 from app.commands.operator import operator
 from app.commands.progress import progress_bar
-from app.database import open_database, overwrite_deleted, reading, reclaim, transaction
+from app.database import database_at, overwrite_deleted, reading, reclaim, transaction
 from app.errors import UnknownField
 from app.settings import read_settings
 from app.store.audit import note
-from app.store.erasing import Erased, erase_trace, traces_of_user, would_erase
+from app.store.erasing import (
+    Erased,
+    erase_trace,
+    knows_trace,
+    traces_of_user,
+    would_erase,
+)
 from app.store.interactions import hash_user
 from app.store.pruning import count_interactions, count_traces, prune_interactions, prune_traces
 
@@ -67,9 +73,8 @@ def command(
             "say what to forget: --spans DAYS, --interactions DAYS, --trace ID or --user ID"
         )
     now = datetime.now(UTC)
-    engine = open_database(read_settings().database_url)
     counts = {"traces": 0, "interactions": 0}
-    try:
+    with database_at(read_settings().database_url) as engine:
         for name, days, count, prune in (
             ("traces", spans, count_traces, partial(prune_traces, now=now)),
             ("interactions", interactions, count_interactions, prune_interactions),
@@ -88,13 +93,11 @@ def command(
             for trace_id in chosen:
                 erased += _erase(engine, project, trace_id, now, dry_run)
                 advance(1)
-        counts["traces"] += len(chosen)
+        counts["traces"] += sum(chosen.values())
         counts["interactions"] += erased.gone
         counts |= {"emptied": erased.emptied, "examples": erased.examples}
         if not dry_run and any(counts.values()):
             reclaim(engine)
-    finally:
-        engine.dispose()
     _tell(counts, dry_run, as_json)
 
 
@@ -126,12 +129,23 @@ def _note(engine: Engine, name: str, project: str, days: int, n: int, now: datet
 
 def _chosen(
     session: Session, project: str, traces: Sequence[str], users: Sequence[str]
-) -> list[str]:
-    """The traces to erase, each once: those named, and those in which a user said something."""
-    found = [one.lower() for one in traces]
+) -> dict[str, bool]:
+    """The traces to erase, each once, and whether anything of it is here: those named, and those in
+    which a user said something. Says of whom and what is named whether it is unknown.
+    """
+    found = {one: knows_trace(session, project, one) for one in (t.strip().lower() for t in traces)}
+    for trace_id in (one for one, is_known in found.items() if not is_known):
+        _warn(f"nothing of a trace {trace_id!r} is here; should it come, it is refused")
     for user in users:
-        found += traces_of_user(session, project, hash_user(project, user))
-    return list(dict.fromkeys(found))
+        spoken = traces_of_user(session, project, hash_user(project, user))
+        if not spoken:
+            _warn(f"no trace names the user {user!r}")
+        found |= dict.fromkeys(spoken, True)
+    return found
+
+
+def _warn(sentence: str) -> None:
+    typer.echo(f"touchstone: {sentence}", err=True)
 
 
 def _erase(engine: Engine, project: str, trace_id: str, now: datetime, dry_run: bool) -> Erased:

@@ -27,6 +27,7 @@ from app.tables import (
     ReviewItem,
     ReviewTurn,
     Study,
+    Trace,
 )
 
 ERASED = "Erased on request."
@@ -61,6 +62,18 @@ def traces_of_user(session: Session, project: str, user_hash: str) -> list[str]:
         Feedback.project == project, Feedback.user_hash == user_hash
     )
     return sorted({*session.exec(spoken), *session.exec(judged)})
+
+
+def knows_trace(session: Session, project: str, trace_id: str) -> bool:
+    """Whether anything is stored that a trace of this id brought."""
+    return any(
+        session.exec(
+            select(table.trace_id)
+            .where(table.project == project, table.trace_id == trace_id)
+            .limit(1)
+        ).first()
+        for table in (Trace, Interaction, Feedback)
+    )
 
 
 def would_erase(session: Session, project: str, trace_id: str) -> Erased:
