@@ -6,6 +6,7 @@ places are not: no rule finds them, and a model that misses one in ten would pro
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
@@ -18,6 +19,7 @@ IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}\b", re.ASCII)
 PHONE = re.compile(r"(?<![\w+])\+[1-9](?:[ ()/.-]{0,2}\d){7,14}(?!\w)", re.ASCII)
 CARD = re.compile(r"(?<!\w)\d(?:[ -]?\d){12,18}(?!\w)", re.ASCII)
 IPV4 = re.compile(r"(?<![\w.:])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\w)", re.ASCII)
+TOKEN = re.compile(r"\[(?:mail|IBAN|phone|card|IP)\]·*")
 IPV6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{1,4}(?![\w:])", re.ASCII)
 
 
@@ -25,6 +27,30 @@ def masked(text: str) -> str:
     """The text with personal data replaced by tokens such as `[mail]······`."""
     for pattern, token, is_one in RULES:
         text = pattern.sub(partial(_hidden, token=token, is_one=is_one), text)
+    return text
+
+
+def restored(text: str, shown: str, whole: str) -> str:
+    """A text that somebody made of `shown`, with what stands in `whole` behind its tokens.
+
+    A token stays where several values look alike and not all of them were kept.
+    """
+    behind: dict[str, list[str]] = {}
+    for found in TOKEN.finditer(shown):
+        behind.setdefault(found[0], []).append(whole[found.start() : found.end()])
+    kept = Counter(TOKEN.findall(text))
+    values = {
+        token: iter(own * kept[token] if len(set(own)) == 1 else own)
+        for token, own in behind.items()
+        if len(set(own)) == 1 or len(own) == kept[token]
+    }
+    return TOKEN.sub(lambda found: next(values.get(found[0], iter(())), found[0]), text)
+
+
+def hidden_again(text: str, shown: str, whole: str) -> str:
+    """A restored text with those values as tokens again that `shown` hides."""
+    for found in TOKEN.finditer(shown):
+        text = text.replace(whole[found.start() : found.end()], found[0])
     return text
 
 

@@ -17,6 +17,7 @@ from sqlmodel import Session
 from app.access import Caller
 from app.criteria import Criteria, Criterion
 from app.errors import UnknownField
+from app.masking import restored
 from app.store.annotations import add_annotations, annotations_of_turn
 from app.store.blindness import has_seen
 from app.store.reviews import ASSISTED
@@ -74,7 +75,7 @@ def read_answers(
         {one.name: labels[one.name] for one in asked_for},
         details,
         form.get("comment") or None,
-        None if is_same else text,
+        None if is_same else restored(text, shown, row.response),
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from app.access import Caller
-from app.masking import masked, masked_words
+from app.masking import hidden_again, masked, masked_words
 from app.store.audit import note
 from app.store.blindness import awaited
 from app.tables import Interaction
@@ -20,6 +20,18 @@ def visible(caller: Caller, row: Interaction) -> Interaction:
 def all_visible(caller: Caller, rows: Sequence[Interaction]) -> list[Interaction]:
     """Interactions as this caller sees them."""
     return [visible(caller, row) for row in rows]
+
+
+def as_shown(caller: Caller, row: Interaction, fields: dict[str, str]) -> dict[str, str]:
+    """The form of a stored label as this caller sees it: a correction hides what the answer hides.
+
+    What they wrote themselves stays, so that storing it again loses nothing.
+    """
+    text = fields.get("corrected_response")
+    if text is None:
+        return fields
+    shown = visible(caller, row).response
+    return fields | {"corrected_response": hidden_again(text, shown, row.response)}
 
 
 def awaited_by(session: Session, caller: Caller, ids: Sequence[str]) -> set[str]:

@@ -35,7 +35,7 @@ from app.store.turns import (
 from app.tables import Annotation, ReviewItem, ReviewQueue, ReviewTurn
 from feedback_ui.desk import SKIP_REASONS, asked, criteria_asked
 from feedback_ui.labelling import KEPT, fields_of, read_answers, store_answers
-from feedback_ui.masks import note_unmasked, visible
+from feedback_ui.masks import as_shown, note_unmasked, visible
 from feedback_ui.pages import HEADERS, criteria_of, go_to, page, posted_form, rendered
 from feedback_ui.queues import check_lead
 from feedback_ui.showing import View, next_view, revealed_view, stops_at_verdicts
@@ -309,7 +309,11 @@ def _leave(
 def _take_back(session: Session, caller: Caller, turn: ReviewTurn, now: datetime) -> None:
     assert turn.id is not None
     taken = withdraw_turn(session, turn.id, now=now)
-    reopen_turn(session, turn, fields_of(taken), now=now)
+    fields = fields_of(taken)
+    for row in list(taken.values())[:1]:
+        said = get_interaction(session, caller.project, row.interaction_id)
+        fields = as_shown(caller, said, fields)
+    reopen_turn(session, turn, fields, now=now)
     for row in list(taken.values())[:1]:
         note(
             session,

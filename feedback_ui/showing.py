@@ -19,7 +19,7 @@ from app.store.turns import claim_turn, history
 from app.tables import Evaluation, ReviewItem, ReviewQueue, ReviewTurn
 from feedback_ui.desk import asked, criteria_asked, screen, suggested
 from feedback_ui.labelling import fields_of
-from feedback_ui.masks import visible
+from feedback_ui.masks import as_shown, visible
 
 
 class View(NamedTuple):
@@ -86,13 +86,13 @@ def revealed_view(
 ) -> View:
     """An item that the caller has labelled, with what the evaluators say."""
     assert turn.id is not None
-    row = visible(caller, get_interaction(session, caller.project, item.interaction_id))
+    row = get_interaction(session, caller.project, item.interaction_id)
     choices = preferences_of(session, caller.project, caller.name)
     words = screen(
         queue,
         turn,
-        row,
-        fields_of(annotations_of_turn(session, turn.id)),
+        visible(caller, row),
+        as_shown(caller, row, fields_of(annotations_of_turn(session, turn.id))),
         criteria=criteria,
         choices=choices,
         evaluations=_seen(session, queue, item, turn, now),

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from app.criteria import Criteria
 from app.database import reading
 from app.main import create_app
-from app.masking import masked
+from app.masking import hidden_again, masked, restored
 from app.settings import Settings
 from app.store.audit import entries
 from app.tables import Annotation
@@ -63,6 +63,19 @@ def test_a_long_text_of_one_word_takes_no_long_time() -> None:
         assert len(masked(text)) == len(text)
 
 
+def test_a_corrected_answer_keeps_what_its_tokens_hid() -> None:
+    said = f"Ask {PRIVATE[0]} or {PRIVATE[1]}, {PRIVATE[0]} is faster."
+    shown = masked(said)
+    text = shown.replace("faster", "slower").replace("Ask", "Write to a@b.example,")
+    whole = restored(text, shown, said)
+    assert whole == said.replace("faster", "slower").replace("Ask", "Write to a@b.example,")
+    assert hidden_again(whole, shown, said) == text
+    assert restored("[mail]", shown, said) == "[mail]"
+    alike = "Ask mia@a.example, not tom@a.example."
+    cut = masked(alike).partition(",")[0]
+    assert restored(cut, masked(alike), alike) == cut
+
+
 @pytest.fixture
 def desk(engine: Engine, settings: Settings, criteria: Criteria) -> Iterator[TestClient]:
     """A lead at a server that masks, with answers that hold personal data."""
@@ -110,3 +123,22 @@ def test_pages_show_tokens_until_a_lead_looks_and_that_is_noted(
     assert [entry.actor for entry in looked] == ["open access"] * 2
     assert looked[1].about == one
     assert "item" in json.loads(looked[0].details)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_correction_at_a_masked_desk_is_stored_whole_and_shown_with_tokens(
+    desk: TestClient, engine: Engine
+) -> None:
+    made = desk.post("/review", data={"name": "q", "size": "2"}, follow_redirects=False)
+    queue = made.headers["location"]
+    html = desk.get(queue).text
+    kept = re.search(r'name="corrected_response"[^>]*>([^<]*)<', html)
+    assert kept is not None
+    form = {**GOOD, "key": "k", "corrected_response": kept[1].replace("nine", "ten")}
+    desk.post(item_in(html), data=form, follow_redirects=False)
+    stored = {one.corrected_response for one in annotations(engine)} - {None}
+    assert stored == {f"We open at ten, an invented time. Ask {PRIVATE[0]} now."}
+    pages = [desk.get(item_in(html)).text, desk.post(f"{queue}/undo").text, desk.get(queue).text]
+    assert "We open at ten" in pages[0]
+    assert "We open at ten" in pages[2]
+    assert not [page for page in pages if PRIVATE[0] in page]
