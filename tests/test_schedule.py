@@ -187,6 +187,23 @@ def test_a_delivery_that_arrives_at_last_is_no_longer_troubled(
         assert session.exec(select(Delivery)).one().status == "sent"
 
 
+def test_a_delivery_that_was_given_up_is_told_until_a_later_report_goes_out(
+    filled: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    tend(filled, criteria, settings, Post("No network."), MONDAY)
+    with transaction(filled) as session:
+        session.exec(select(Delivery)).one().status = "failed"
+        write_weeks(session, {"2026-W47": Plan(n=40)}, seed=2)
+    with reading(filled) as session:
+        assert len(troubled_deliveries(session, "default", before="2026-W47")) == 1
+        assert troubled_deliveries(session, "default", before=WEEK) == []
+    tend(filled, criteria, settings, Post(), MONDAY + timedelta(days=7))
+    with reading(filled) as session:
+        assert troubled_deliveries(session, "default") == []
+    told = [report.body for report in reports(filled) if report.week == "2026-W47"]
+    assert "has not reached" in str(told)
+
+
 class Hook(BaseHTTPRequestHandler):
     """A webhook that keeps what it gets."""
 

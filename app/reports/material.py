@@ -125,8 +125,7 @@ def read_material(
 def _troubles(session: Session, project: str, week: str) -> tuple[str, ...]:
     return tuple(
         f"The report of {report.week} has not reached {delivery.channel}: {delivery.error}"
-        for delivery, report in troubled_deliveries(session, project)
-        if report.week < week
+        for delivery, report in troubled_deliveries(session, project, before=week)
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, or_, select
 
 from app.database import skip_locked
 from app.tables import Delivery, Report
@@ -11,6 +11,7 @@ from app.tables import Delivery, Report
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
 MOST_ATTEMPTS = 12
+LAST_WEEK = "9999-W52"
 SENDING = timedelta(minutes=5)
 """How long a sender has; after that the delivery is tried again."""
 
@@ -62,13 +63,22 @@ def mark_failed(session: Session, delivery_id: int, error: str, *, now: datetime
     session.add(delivery)
 
 
-def troubled_deliveries(session: Session, project: str) -> list[tuple[Delivery, Report]]:
-    """Deliveries that failed at least once and have not arrived, the newest first."""
+def troubled_deliveries(
+    session: Session, project: str, *, before: str = LAST_WEEK
+) -> list[tuple[Delivery, Report]]:
+    """Deliveries that failed at least once and have not arrived, the newest first.
+
+    Of reports of weeks `before` that one. Those that were given up are told until a later report
+    goes out, and not for ever.
+    """
+    mine = (col(Report.project) == project, col(Report.week) < before)
+    sent = select(Report, Delivery).join(Delivery, col(Delivery.report_id) == col(Report.id))
+    newest = sent.with_only_columns(func.max(Report.week)).where(*mine).scalar_subquery()
     query = (
         select(Delivery, Report)
         .join(Report, col(Report.id) == col(Delivery.report_id))
-        .where(col(Report.project) == project, col(Delivery.status) != "sent")
-        .where(col(Delivery.error) != "")
+        .where(*mine, col(Delivery.status) != "sent", col(Delivery.error) != "")
+        .where(or_(col(Delivery.status) == "waiting", col(Report.week) == newest))
         .order_by(col(Delivery.id).desc())
     )
     return list(session.exec(query))
