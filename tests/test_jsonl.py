@@ -67,6 +67,21 @@ def test_only_a_response_is_needed() -> None:
     assert (row.started_at, row.received_at) == (WEDNESDAY, WEDNESDAY)
 
 
+@pytest.mark.parametrize(
+    "occasion",
+    [
+        {"started_at": "2026-11-18T09:30:00Z"},
+        {"conversation_id": "c2"},
+        {"user_id": "mia"},
+    ],
+)
+def test_equal_words_on_two_occasions_are_two_interactions(occasion: dict[str, str]) -> None:
+    words = {"prompt": "Hi", "response": "Hello!"}
+    assert parse(words | occasion).id != parse(words).id
+    assert parse(words | occasion).id == parse(words | occasion).id
+    assert parse(words | occasion | {"id": "7"}).id == parse(words | {"id": "7"}).id
+
+
 def test_the_same_line_is_the_same_interaction_and_another_is_another() -> None:
     assert parse(LINE).id == parse(dict(LINE), now=WEDNESDAY + timedelta(days=1)).id
     assert parse(LINE).id == parse({**LINE, "response": "Corrected."}).id

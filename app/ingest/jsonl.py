@@ -3,7 +3,8 @@
     {"id": "1", "prompt": "…", "response": "…", "contexts": ["…"], "segments": {"language": "de"}}
 
 A line may also hold `trace_id`, `span_id`, `application`, `started_at`, `model`, `conversation_id`
-and `user_id`; other keys are ignored. The same line read twice is the same interaction.
+and `user_id`; other keys are ignored. The same line read twice is the same interaction, and so are
+two lines of the same words without an `id`, unless these tell two occasions.
 """
 
 import gzip
@@ -26,6 +27,7 @@ from app.tables import Interaction
 from evaluators.protocol import Sample
 
 CONVENTION = "json-lines"
+OCCASION = ("started_at", "conversation_id", "user_id")
 MAX_NAME = 500
 MAX_CONTEXTS = 10_000
 MAX_SEGMENTS = 100
@@ -105,8 +107,8 @@ def parse_sample(value: object, where: str) -> SampleLine:
 def parse_interaction(value: object, *, project: str, now: datetime, where: str) -> Interaction:
     """The interaction that a line holds, or BadRequest that names the place.
 
-    Without `trace_id` the line's ids follow from its `id`, or else from its words, so that a file
-    can be imported again.
+    Without `trace_id` the line's ids follow from its `id`, or else from its words and from who said
+    them where and when, as far as that is told, so that a file can be imported again.
     """
     line = _Line.of(value, where)
     sample = line.sample()
@@ -114,7 +116,9 @@ def parse_interaction(value: object, *, project: str, now: datetime, where: str)
     words = content_hash(sample.prompt, sample.response, contexts)
     application = line.text("application", limit=MAX_NAME) or ""
     line_id = line.id()
-    identity = ("id", str(line_id)) if line_id is not None else ("words", words)
+    told = [line.text(name, limit=MAX_NAME) or "" for name in OCCASION]
+    occasion = told if any(told) else []
+    identity = ("id", str(line_id)) if line_id is not None else ("words", words, *occasion)
     trace_id = line.hex_id("trace_id", 32) or _derive("trace", application, *identity)[:32]
     span_id = line.hex_id("span_id", 16) or _derive("span", trace_id, *identity)[:16]
     user = line.text("user_id", limit=MAX_NAME)
