@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +18,13 @@ from sqlmodel import Session
 from app.criteria import Criteria, Criterion
 from app.database import open_database, reading, transaction
 from app.demo.events import EVENTS, WEEKS, Event
-from app.demo.issue import keep_reports
+from app.demo.issue import issue_reports
 from app.demo.library import planted
 from app.demo.review import labels
 from app.demo.traffic import DemoInteraction, demo_traffic
 from app.migrate import migrate
 from app.reports import build_report
-from app.store.reports import list_reports
+from app.store.reports import list_reports, save_report
 from app.store.rollups import Contribution, roll_up
 from app.tables import Annotation, Evaluation, Interaction
 from tests.builders import an_interaction
@@ -43,9 +44,17 @@ def reports(
         engine = open_database(f"sqlite:///{tmp_path_factory.mktemp('demo') / 'demo.db'}")
         migrate(engine)
         fill(engine, criteria, seed)
-        found[seed] = {week: report_of(engine, criteria, week) for week in WEEKS}
+        found[seed] = {week: issued(engine, criteria, week) for week in WEEKS}
         engine.dispose()
     return found
+
+
+def issued(engine: Engine, criteria: Criteria, week: str) -> dict[str, Any]:
+    """The report of a week, kept so that the next one can look back at it."""
+    report = report_of(engine, criteria, week)
+    with transaction(engine) as session:
+        save_report(session, report, now=NOW)
+    return report
 
 
 def report_of(engine: Engine, criteria: Criteria, week: str) -> dict[str, Any]:
@@ -199,12 +208,31 @@ def test_every_section_has_something_to_say(
 
 
 def test_the_demo_keeps_its_reports_so_that_the_list_of_weeks_says_what_happened(
-    engine: Engine, reports: dict[int, dict[str, dict[str, Any]]]
+    engine: Engine,
+    reports: dict[int, dict[str, dict[str, Any]]],
+    tmp_path: Path,
 ) -> None:
-    keep_reports(engine, reports[SEEDS[0]], NOW)
+    made = reports[SEEDS[0]]
+    issue_reports(made.__getitem__, engine, WEEKS, tmp_path, NOW)
     with reading(engine) as session:
         kept = {row.week: row.body["verdict"] for row in list_reports(session, "default")}
-    assert kept == {week: report["verdict"] for week, report in reports[SEEDS[0]].items()}
+    assert kept == {week: report["verdict"] for week, report in made.items()}
+    assert {path.name for path in tmp_path.glob("*.json")} == {f"{week}.json" for week in WEEKS}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("event", EVENTS[:-1], ids=lambda event: event.week)
+def test_the_week_after_a_planted_event_says_what_became_of_it(
+    reports: dict[int, dict[str, dict[str, Any]]], event: Event, seed: int
+) -> None:
+    after = reports[seed][WEEKS[WEEKS.index(event.week) + 1]]
+    first = after["last_actions"][0]
+    assert first["what"] == reports[seed][event.week]["actions"][0]["what"]
+    assert event.criterion in first["cause"]["criteria"]
+    # The bad release was rolled back, but in the next week other answers lacked their contexts.
+    lasts = event is EVENTS[0]
+    assert first["state"] == ("still" if lasts else "over"), first
+    assert ("no answer of release 2.4.0" in first["words"]) == lasts
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.week)

@@ -19,7 +19,7 @@ from rich.table import Table
 from app.commands.learn import learn_week
 from app.database import open_database
 from app.demo.events import WEEKS, event_of
-from app.demo.issue import issue_reports, keep_reports
+from app.demo.issue import issue_reports
 from app.demo.review import labels, thumbs
 from app.demo.send import otlp_exporter, send
 from app.demo.server import (
@@ -189,11 +189,16 @@ def _report(
     server: DemoServer, database: Path, out: Path, progress: Progress
 ) -> dict[str, dict[str, Any]]:
     weeks = progress.track(WEEKS, description="Weekly reports")
-    reports = issue_reports(server, weeks, out / "reports")
     engine = open_database(f"sqlite:///{database}")
-    keep_reports(engine, reports, datetime.now(UTC))
-    engine.dispose()
-    return reports
+
+    def read(week: str) -> dict[str, Any]:
+        report: dict[str, Any] = get(server, f"/api/v1/reports/{week}")
+        return report
+
+    try:
+        return issue_reports(read, engine, weeks, out / "reports", datetime.now(UTC))
+    finally:
+        engine.dispose()
 
 
 def _tell(

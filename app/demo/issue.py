@@ -1,7 +1,7 @@
 """Issues the weekly reports of the demo: writes them to files, and keeps them as issued."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,26 +9,25 @@ from typing import Any
 from sqlalchemy import Engine
 
 from app.database import transaction
-from app.demo.server import DemoServer, get
 from app.reports import render_html, render_markdown
 from app.store.reports import save_report
 
 
-def keep_reports(engine: Engine, reports: Mapping[str, Mapping[str, Any]], now: datetime) -> None:
-    """Keep the reports as issued, so that the list of weeks says what happened in each."""
-    with transaction(engine) as session:
-        for report in reports.values():
-            save_report(session, report, now=now)
-
-
 def issue_reports(
-    server: DemoServer, weeks: Iterable[str], folder: Path
+    read: Callable[[str], dict[str, Any]],
+    engine: Engine,
+    weeks: Iterable[str],
+    folder: Path,
+    now: datetime,
 ) -> dict[str, dict[str, Any]]:
-    """The report of each week, also written to the folder as JSON, HTML and Markdown."""
+    """The report of each week, kept as issued before the next one looks back at it, and written to
+    the folder as JSON, HTML and Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
     reports: dict[str, dict[str, Any]] = {}
     for week in weeks:
-        report = reports[week] = get(server, f"/api/v1/reports/{week}")
+        report = reports[week] = read(week)
+        with transaction(engine) as session:
+            save_report(session, report, now=now)
         text = json.dumps(report, ensure_ascii=False, indent=2) + "\n"
         (folder / f"{week}.json").write_text(text, "utf-8")
         (folder / f"{week}.html").write_text(render_html(report), "utf-8")

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from app.criteria import Criterion
 from app.refit import Answer, refit
+from app.reports.causes import Miscalibrated
 from app.reports.labels import Label, drawn_labels
 from app.reports.material import Material
 from app.statistics.bootstrap import cluster_bootstrap, clusters_of
@@ -82,17 +83,6 @@ class _Scores(NamedTuple):
     weights: list[float]
 
 
-class Miscalibrated(NamedTuple):
-    """A criterion whose scores are not the probabilities that they look like."""
-
-    criterion: str
-    labels: int
-    error: float
-    """The expected calibration error."""
-    refusal: str | None
-    """Why `touchstone calibrate` would leave them as they are; None where it would mend them."""
-
-
 def judge(material: Material, criterion: str) -> Judgement | None:
     """What the blind labels of this and comparable weeks say; None with fewer than twenty."""
     everything = _all_labels(material, criterion)
@@ -140,12 +130,7 @@ def miscalibrated(material: Material) -> list[Miscalibrated]:
     """The criteria whose scores are off for sure, and whether that can be mended by the labels."""
     found = []
     for criterion in material.criteria:
-        labels = [
-            one
-            for one in _all_labels(material, criterion.name)
-            if one.is_drawn and one.failing_score is not None
-        ]
-        used = _weighed(labels[-MOST_REFITTED:], True)
+        used = _weighed(drawn_of(material, criterion.name)[-MOST_REFITTED:], True)
         told = _scores(used)
         if not told.scores or not _is_off(told):
             continue
@@ -154,6 +139,12 @@ def miscalibrated(material: Material) -> list[Miscalibrated]:
         error = expected_calibration_error(told.scores, told.fails, weights=told.weights)
         found.append(Miscalibrated(criterion.name, len(used), error, refusal))
     return found
+
+
+def drawn_of(material: Material, criterion: str) -> list[Label]:
+    """The labels of comparable weeks on answers that have a score and that a plan chose."""
+    every = _all_labels(material, criterion)
+    return [one for one in every if one.is_drawn and one.failing_score is not None]
 
 
 def _is_off(told: _Scores) -> bool:

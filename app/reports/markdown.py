@@ -102,7 +102,7 @@ def _target(cell: dict[str, Any]) -> str:
 
 
 def _words(cell: dict[str, Any]) -> str:
-    return escape(" ".join(words for words in (cell["text"], cell["small"]) if words))
+    return escape(", ".join(words for words in (cell["text"], cell["small"]) if words))
 
 
 def _coefficient(cell: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlmodel import Session
 
 from app.criteria import Criteria
+from app.reports.causes import Miscalibrated
 from app.reports.counting import count_days, count_periods, with_combinations
 from app.reports.failures import clearest_failures
 from app.reports.findings import Findings, find, with_pairs
@@ -20,6 +21,7 @@ from app.reports.tallies import EARLIER_WEEKS, Judge, Reason, Tallies
 from app.reports.weeks import as_periods, days_of, weeks_up_to
 from app.reports.wording import WEEKLY, Wording
 from app.store.deliveries import troubled_deliveries
+from app.store.reports import load_report
 from app.store.studies import load_study
 from app.tables import Evaluation, Interaction
 
@@ -44,6 +46,10 @@ class Material:
     study: dict[str, Any] | None = None
     """What a worker found in the texts of the week, if one looked."""
     earlier_study: dict[str, Any] | None = None
+    last_report: dict[str, Any] | None = None
+    """The report of the week before as issued, if it was."""
+    off: tuple[Miscalibrated, ...] = ()
+    """The criteria whose scores are off for sure."""
     troubles: tuple[str, ...] = ()
     """Deliveries of earlier weeks' reports that have not arrived, in words."""
     histograms: dict[str, dict[int, list[int]]] = field(default_factory=dict)
@@ -96,6 +102,7 @@ def read_material(
     if findings.hits:
         tallies = with_combinations(session, scope, tallies, chosen)
         findings = with_pairs(findings, tallies)
+    report = load_report(session, project, week=weeks[-2], application=application)
     labels = read_labels(session, everything, periods, chosen, criteria, tallies)
     return Material(
         project=project,
@@ -110,6 +117,7 @@ def read_material(
         earlier_labels=tuple(one for one in labels if one.week < len(weeks) - 1),
         study=load_study(session, project, week=week, application=application),
         earlier_study=load_study(session, project, week=weeks[-2], application=application),
+        last_report=report.body if report is not None else None,
         troubles=_troubles(session, project, week),
         histograms=read_histograms(session, everything, periods, chosen, tallies),
         guidelines=read_guidelines(session, project, periods),

@@ -34,6 +34,10 @@ def report_schema() -> Schema:
             sentences=_list(TEXT),
             is_quiet=FLAG,
             findings=_list({"$ref": "#/$defs/finding"}),
+            actions=_list(_object(**ACTION, why=TEXT, effect=TEXT)),
+            last_actions=_list(
+                _object(**ACTION, state={"enum": ["still", "over", "unknown"]}, words=TEXT)
+            ),
             received=COUNT,
             sections=_list({"$ref": "#/$defs/section"}),
             sha256=DIGEST,
@@ -88,7 +92,7 @@ def _finding() -> Schema:
         kind={"enum": kinds},
         about={"enum": ["failing", "unjudged"]},
         criterion=TEXT,
-        slice=_or_null(_object(key=TEXT, value=TEXT)),
+        slice=SLICE,
         rate=_or_null(SHARE),
         n=COUNT,
         usual=_or_null(SHARE),
@@ -100,6 +104,17 @@ def _finding() -> Schema:
     )
 
 
+SLICE: Schema = _or_null(_object(key=TEXT, value=TEXT))
+KINDS = ["worse", "unjudged", "slice", "target", "unlabelled", "wide", "off"]
+CAUSE: Schema = _object(
+    kind={"enum": KINDS}, criteria=_list(TEXT), slice=SLICE, size=_or_null(SHARE)
+)
+ACTION: dict[str, Schema] = {
+    "what": TEXT,
+    "owner": TEXT,
+    "by": {"type": "string", "format": "date"},
+    "cause": CAUSE,
+}
 POINT: Schema = {
     "type": "object",
     "properties": {

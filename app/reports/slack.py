@@ -8,6 +8,7 @@ from typing import Any
 
 from app.reports.markdown import cell_text, scorecard_line
 from app.reports.numbers import short_week
+from app.reports.sections.actions import ACTIONS, LAST_ACTIONS
 
 LONGEST_HEADER = 150
 LONGEST_SECTION = 3000
@@ -51,16 +52,25 @@ def _section(words: str) -> dict[str, Any]:
 
 
 def _actions(section: dict[str, Any]) -> list[dict[str, Any]]:
-    tables = [block for block in section["blocks"] if block["block"] == "table"]
-    if not tables:
-        return []
-    rows = tables[0]["rows"][:MOST_ACTIONS]
+    """This week's actions, and how last week's stand."""
     lines = [
-        f"{number}. {escape(_plain(cell_text(row[0])))} ({escape(_plain(cell_text(row[3])))}, "
-        f"by {escape(_plain(cell_text(row[4])))})"
-        for number, row in enumerate(rows, 1)
+        f"{number}. {_cell(row[0])} ({_cell(row[3])}, by {_cell(row[4])})"
+        for number, row in enumerate(_rows(section, ACTIONS)[:MOST_ACTIONS], 1)
     ]
-    return [_section(f"*{escape(section['heading'])}*\n" + "\n".join(lines))]
+    last = [
+        f"• {_cell(row[0])}: {_cell(row[1])}" for row in _rows(section, LAST_ACTIONS)[:MOST_ACTIONS]
+    ]
+    found = [_section(f"*{escape(section['heading'])}*\n" + "\n".join(lines))] if lines else []
+    return [*found, *([_section(f"*{LAST_ACTIONS}*\n" + "\n".join(last))] if last else [])]
+
+
+def _rows(section: dict[str, Any], caption: str) -> list[list[dict[str, Any]]]:
+    tables = [block for block in section["blocks"] if block["block"] == "table"]
+    return [row for block in tables if block["caption"] == caption for row in block["rows"]]
+
+
+def _cell(cell: dict[str, Any]) -> str:
+    return escape(_plain(cell_text(cell)))
 
 
 def _context(report: dict[str, Any], address: str) -> dict[str, Any]:

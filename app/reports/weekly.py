@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,8 @@ from sqlmodel import Session
 from app.criteria import Criteria
 from app.reports import blocks
 from app.reports.findings import Measure, Part, Place
+from app.reports.follow_up import follow_up
+from app.reports.judgement import miscalibrated
 from app.reports.material import Material, read_material
 from app.reports.phrases import sentences_of, verdict_of
 from app.reports.sections import (
@@ -29,7 +32,7 @@ from app.reports.sections import (
 from app.reports.targets import missed
 from app.reports.weeks import week_bounds, zone_of
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 UNSIGNED = ("generated_at", "sha256", "revision", "change_note")
 """What may differ between two reports that say the same."""
 SECTIONS: tuple[Callable[[Material], blocks.Section], ...] = (
@@ -69,7 +72,7 @@ def build_report(
         application=application or None,
         time_zone=time_zone,
     )
-    return sign(_report(material, now))
+    return sign(_report(replace(material, off=tuple(miscalibrated(material))), now))
 
 
 def sign(report: dict[str, Any]) -> dict[str, Any]:
@@ -102,6 +105,8 @@ def _report(material: Material, now: datetime) -> dict[str, Any]:
             *_part_findings(material),
             *(_missed_finding(material, one) for one in missed(material)),
         ],
+        "actions": actions.plain_actions(material),
+        "last_actions": follow_up(material),
         "received": material.received,
         "sections": [make(material) for make in SECTIONS],
     }

@@ -1,21 +1,28 @@
-"""Actions and alerts: what to do about the findings, by rules, and what is open."""
+"""Actions and alerts: what to do about the findings, by rules, what is open, and what became of
+last week's actions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from app.reports import blocks
+from app.reports.causes import Cause, Miscalibrated
 from app.reports.findings import Measure, Part
-from app.reports.judgement import Miscalibrated, corrected, miscalibrated
+from app.reports.follow_up import STATES, follow_up
+from app.reports.judgement import corrected
 from app.reports.material import Material, reasons_of
 from app.reports.numbers import count, counted, listed, percent
 from app.reports.phrases import capital, lead_places, slice_name, spelled
 from app.reports.quiet import pending_words
+from app.reports.tallies import Slice
 from app.reports.targets import missed
 from app.reports.weeks import days_of
 
 MOST_ACTIONS = 5
+ACTIONS, LAST_ACTIONS = "Actions", "What became of last week's actions"
 COLUMNS = ("What to do", "Why", "Expected effect", "Owner", "By")
+FOLLOWED = ("Last week's action", "This week", "Owner", "By")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +35,22 @@ class Action:
     owner: str
     days: int
     """How many days after the report."""
+    cause: Cause
 
 
 def section(material: Material) -> blocks.Section:
-    """At most five actions, then the open alerts."""
-    off = miscalibrated(material)
-    actions, alerts = find_actions(material, off), find_alerts(material)
+    """At most five actions, then the open alerts, then last week's actions."""
+    actions, alerts = find_actions(material), find_alerts(material)
     content: list[blocks.Block] = []
     if actions:
         rows = [_row(material, action) for action in actions]
-        content.append(blocks.table(COLUMNS, rows, caption="Actions"))
+        content.append(blocks.table(COLUMNS, rows, caption=ACTIONS))
     if alerts:
         content.append(blocks.text(f"Open alerts. {' '.join(alerts)}", style="note"))
-    left = [_left_alone(material, one) for one in off if one.refusal]
+    if followed := follow_up(material):
+        rows = [_followed_row(one) for one in followed]
+        content.append(blocks.table(FOLLOWED, rows, caption=LAST_ACTIONS))
+    left = [_left_alone(material, one) for one in material.off if one.refusal]
     if left:
         content.append(blocks.text(" ".join(left)))
     return blocks.section("actions", "Actions", heading(actions, alerts), content)
@@ -56,11 +66,11 @@ def heading(actions: Sequence[Action], alerts: Sequence[str]) -> str:
     return capital(f"{todo}{open_ if alerts else ', no open alert'}{first}")
 
 
-def find_actions(material: Material, off: Sequence[Miscalibrated]) -> list[Action]:
-    """What the findings and the scores that are off call for, the worst first."""
+def find_actions(material: Material) -> list[Action]:
+    """What the findings call for, the worst first."""
     found = [*_event_actions(material), *_slice_actions(material)]
     found += [*_target_actions(material), *_label_actions(material)]
-    found += _calibration_actions(material, [one for one in off if not one.refusal])
+    found += _calibration_actions(material)
     kept: dict[str, Action] = {}
     for action in found:
         kept.setdefault(action.what, action)
@@ -108,9 +118,10 @@ def _rise(material: Material, event: Measure) -> Action:
     why = f"{capital(criterion.failures)} are at {percent(rate)}, usually {percent(usual)}"
     effect = f"About {count(_excess(event))} fewer {criterion.failures} a week"
     changed = _changed_here(parts)
-    if changed:
-        what = f"Check {changed}, and roll it back if it is the cause"
-        return Action(what, f"{why}; it is new and stands out.", effect, _owner(places), 2)
+    cause = Cause("worse", (event.criterion,), changed)
+    if changed is not None:
+        what = f"Check {slice_name(changed)}, and roll it back if it is the cause"
+        return Action(what, f"{why}; it is new and stands out.", effect, _owner(places), 2, cause)
     where = f" in {listed(places)}" if places else ""
     return Action(
         f"Read the examples of {criterion.failures}{where} and find what changed",
@@ -118,6 +129,7 @@ def _rise(material: Material, event: Measure) -> Action:
         effect,
         _owner(places),
         2,
+        cause,
     )
 
 
@@ -131,6 +143,7 @@ def _missing_input(material: Material, event: Measure) -> Action:
         "Failures there are seen again",
         "retrieval team" if "context" in words.lower() else "platform team",
         1,
+        Cause("unjudged", (event.criterion,)),
     )
 
 
@@ -152,6 +165,7 @@ def _slice_action(material: Material, part: Part, why: str) -> Action:
         f"Fewer {failures} there",
         _owner([slice_name(part.where)]),
         5,
+        Cause("slice", (part.criterion,), part.where),
     )
 
 
@@ -165,6 +179,7 @@ def _target_actions(material: Material) -> Iterator[Action]:
             "A target that can be met, or one that is set anew",
             "quality lead",
             14,
+            Cause("target", (measure.criterion,)),
         )
 
 
@@ -178,6 +193,7 @@ def _label_actions(material: Material) -> Iterator[Action]:
             "True rates with intervals beside the raw ones",
             "review team",
             5,
+            Cause("unlabelled"),
         )
         return
     needs = [(name, found) for name in material.names() if (found := corrected(material, name))]
@@ -191,10 +207,12 @@ def _label_actions(material: Material) -> Iterator[Action]:
             "An interval half as wide",
             "review team",
             5,
+            Cause("wide", (name,), size=found.interval.width / 2),
         )
 
 
-def _calibration_actions(material: Material, found: Sequence[Miscalibrated]) -> Iterator[Action]:
+def _calibration_actions(material: Material) -> Iterator[Action]:
+    found = [one for one in material.off if not one.refusal]
     if found:
         worst = max(found, key=lambda one: one.error)
         names = listed([_title(material, one.criterion) for one in found])
@@ -204,6 +222,7 @@ def _calibration_actions(material: Material, found: Sequence[Miscalibrated]) -> 
             "Scores that mean what they say, and as many answers flagged as fail",
             "platform team",
             14,
+            Cause("off", tuple(one.criterion for one in found)),
         )
 
 
@@ -219,13 +238,13 @@ def _off(material: Material, one: Miscalibrated) -> str:
     )
 
 
-def _changed_here(parts: Sequence[Part]) -> str:
+def _changed_here(parts: Sequence[Part]) -> Slice | None:
     """The release, prompt or model that is new this week and stands out."""
     for key in ("release", "prompt_version", "model"):
         for part in parts:
             if part.where.key == key:
-                return slice_name(part.where)
-    return ""
+                return part.where
+    return None
 
 
 def _excess(event: Measure) -> int:
@@ -246,6 +265,31 @@ def _row(material: Material, action: Action) -> list[blocks.Cell]:
         blocks.words("", action.effect),
         blocks.words(action.owner),
         blocks.words(f"{by.day}\N{NO-BREAK SPACE}{by:%b}"),
+    ]
+
+
+def _followed_row(one: Mapping[str, Any]) -> list[blocks.Cell]:
+    by = date.fromisoformat(one["by"])
+    return [
+        blocks.words(one["what"]),
+        blocks.words(STATES[one["state"]], one["words"]),
+        blocks.words(one["owner"]),
+        blocks.words(f"{by.day}\N{NO-BREAK SPACE}{by:%b}"),
+    ]
+
+
+def plain_actions(material: Material) -> list[dict[str, Any]]:
+    """The actions as report.json holds them, for programs and for the next report."""
+    return [
+        {
+            "what": one.what,
+            "why": one.why,
+            "effect": one.effect,
+            "owner": one.owner,
+            "by": _due(material, one.days).isoformat(),
+            "cause": one.cause.plain(),
+        }
+        for one in find_actions(material)
     ]
 
 
