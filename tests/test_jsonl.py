@@ -101,6 +101,23 @@ def test_lines_of_one_trace_stay_apart() -> None:
     assert len({parse(line).span_id for line in lines}) == 2
 
 
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("context", "contexts"),
+        ("Prompt", "prompt"),
+        ("conversationId", "conversation_id"),
+        ("user-id", "user_id"),
+        ("segment", "segments"),
+    ],
+)
+def test_a_key_that_is_nearly_one_is_told_and_not_lost(key: str, meant: str) -> None:
+    with pytest.raises(BadRequest, match=f"line 12: '{key}' is not read; write '{meant}' for it"):
+        parse({"response": "Soon.", key: "x"})
+    for other in ("label", "user", "source", "ids", "model_version", "", "prompt_tokens"):
+        assert parse({"response": "Soon.", other: "x"}).response == "Soon."
+
+
 def test_an_id_may_be_a_number() -> None:
     assert parse({**LINE, "id": 7}).id == parse({**LINE, "id": "7"}).id
     assert parse_sample({**LINE, "id": 7}, "line 1").id == 7

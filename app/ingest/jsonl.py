@@ -3,8 +3,9 @@
     {"id": "1", "prompt": "…", "response": "…", "contexts": ["…"], "segments": {"language": "de"}}
 
 A line may also hold `trace_id`, `span_id`, `application`, `started_at`, `model`, `conversation_id`
-and `user_id`; other keys are ignored. The same line read twice is the same interaction, and so are
-two lines of the same words without an `id`, unless these tell two occasions.
+and `user_id`. Other keys are ignored, but one that is nearly one of these is refused: a slip
+must lose no words. The same line read twice is the same interaction, and so are two lines of equal
+words without an `id`, unless these tell two occasions.
 """
 
 import gzip
@@ -15,6 +16,8 @@ import sys
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -27,6 +30,10 @@ from app.tables import Interaction
 from evaluators.protocol import Sample
 
 CONVENTION = "json-lines"
+READ = "id prompt response contexts segments trace_id span_id application started_at model"
+KEYS = {
+    name.replace("_", ""): name for name in f"{READ} conversation_id user_id system_prompt".split()
+}
 OCCASION = ("started_at", "conversation_id", "user_id")
 MAX_NAME = 500
 MAX_CONTEXTS = 10_000
@@ -148,6 +155,19 @@ def _derive(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+@lru_cache(maxsize=1000)
+def _meant(key: str) -> str | None:
+    """The key that this one nearly is, such as `contexts` for `context`.
+
+    None for one that is read, and for any that is far from all of them.
+    """
+    if key in KEYS.values() or len(key) > MAX_NAME:
+        return None
+    bare = re.sub("[^a-z]", "", key.lower())
+    near = get_close_matches(bare, KEYS, 1, cutoff=0.87)
+    return KEYS[near[0]] if near else None
+
+
 class _Line:
     """A JSON object and its place, read with errors that name both."""
 
@@ -162,6 +182,10 @@ class _Line:
                 f'{where}: expected an object such as {{"prompt": "…", "response": "…"}}, '
                 f"not {_kind(value)}"
             )
+        for key in value:
+            meant = _meant(key)
+            if meant is not None and meant not in value:
+                raise BadRequest(f"{where}: {key!r} is not read; write {meant!r} for it")
         return cls(value, where)
 
     def sample(self) -> Sample:
