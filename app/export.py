@@ -93,7 +93,7 @@ def note_export(
     given = {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in asdict(filters).items()
-        if value not in (None, "", {})
+        if value not in (None, "", {}) and name != "ids"
     }
     given |= {"text": True} if given.get("text") else {}
     note(session, actor, "export.made", now=now, project=project, about=what, filters=given)

@@ -28,6 +28,7 @@ from app.store.interactions import get_interaction, interactions_of_trace, list_
 from app.store.preferences import saved_views
 from app.store.reviews import list_queues, progress_of
 from app.store.spans import count_spans
+from app.store.topics import within_topic
 from app.store.workers import FRESH, contested_evaluators, evaluator_troubles, last_seen
 from app.tables import Annotation, DailyRollup, Interaction
 from feedback_ui.doctoring import silent_applications
@@ -129,6 +130,7 @@ def interactions(request: Request, caller: Reader) -> Response:
     filters = filter_from(request, fields)
     criteria = criteria_of(request)
     with reading(request.app.state.engine) as session:
+        filters = within_topic(session, caller.project, filters, fields.get("topic"))
         found = list_interactions(
             session,
             caller.project,

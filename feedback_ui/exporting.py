@@ -11,6 +11,7 @@ from app.access import Caller, require
 from app.database import reading, transaction
 from app.export import LABEL_COLUMNS, csv_text, json_lines, label_rows, note_export
 from app.requests import current_time, refuse_nul
+from app.store.topics import within_topic
 from feedback_ui.filters import filter_from
 from feedback_ui.pages import HEADERS
 
@@ -27,8 +28,11 @@ def annotations(
     kind: Literal["csv", "jsonl"],
 ) -> Response:
     """All labels that stand on the interactions that pass the filter in the address."""
-    filters = filter_from(request, dict(request.query_params))
+    fields = dict(request.query_params)
     with transaction(request.app.state.engine) as session:
+        filters = within_topic(
+            session, caller.project, filter_from(request, fields), fields.get("topic")
+        )
         note_export(session, caller.actor, caller.project, filters, what="annotations", now=now)
 
     def text() -> Iterator[str]:

@@ -72,7 +72,10 @@ def segment_text(segments: Mapping[str, str]) -> str:
     return next((f"{key}={value}" for key, value in segments.items()), "")
 
 
-_PLAIN = ("text", "application", "criterion", "label", "status", "feedback", "feedback_below")
+_PLAIN = (
+    *("text", "application", "criterion", "label", "status", "feedback", "feedback_below"),
+    "topic",
+)
 
 
 def _number(fields: Mapping[str, str], name: str) -> float | None:

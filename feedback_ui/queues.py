@@ -17,6 +17,7 @@ from app.store.alerts import open_alerts, within_alert
 from app.store.audit import note
 from app.store.reviews import Plan, create_calibration, create_queue, list_queues, progress_of
 from app.store.strata import MIXED
+from app.store.topics import within_topic
 from app.tables import ReviewQueue
 from feedback_ui.filters import filter_choices, filter_from
 from feedback_ui.pages import criteria_of, go_to, page, posted_form
@@ -54,6 +55,7 @@ def create(request: Request, caller: Person, form: Form, now: Now) -> Response:
     try:
         with transaction(request.app.state.engine) as session:
             filters = filter_from(request, form)
+            filters = within_topic(session, caller.project, filters, form.get("topic"))
             if form.get("alert"):
                 filters = within_alert(session, caller.project, filters, form["alert"])
             queue = create_queue(

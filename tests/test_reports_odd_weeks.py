@@ -271,7 +271,8 @@ def test_a_label_stands_when_another_of_the_same_reviewer_is_withdrawn(world: Wo
 def test_failures_beyond_the_largest_topics_are_not_said_to_fit_no_topic(world: World) -> None:
     world.write(Plan(n=20))
     found = {"failures": 30, "is_sample": False, "was_studied": False, "items": []}
-    topic = {"name": "refunds", "n": 20, "last_n": None, "example": {}}
+    topic = {"name": "refunds", "n": 20, "last_n": None, "ids": []}
+    topic["example"] = {"interaction_id": "0123456789"}
     study = {"clusters": {"groundedness": found | {"items": [topic]}}}
     content = clusters.section(replace(material_of(world, WEEKS[0]), study=study))["blocks"]
     assert content[1]["text"] == "30 ungrounded answers in all; 10 in none of these groups."

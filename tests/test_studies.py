@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from scipy.stats import norm
 from sqlalchemy import Engine
+from sqlmodel import select
 
 from app.criteria import Criteria
 from app.database import reading, transaction
@@ -17,6 +20,7 @@ from app.studies import study_week
 from app.studies.clusters import distinguishing_terms, find_clusters, match_clusters
 from app.studies.drift import COMPONENTS, tell_apart
 from app.studies.swapping import GROUPS, TEMPLATES, swap_groups
+from app.tables import ReviewQueue
 from tests.builders import FAKE_EVALUATORS, WordJudge
 from tests.report_world import Plan, write_weeks
 
@@ -190,6 +194,45 @@ def test_a_report_shows_the_topics_of_its_week_and_what_became_of_last_weeks(
     assert topics["heading"].startswith("Two topics hold 100")
     assert items[0]["example"]["prompt"] in render_html(report)
     assert "new this week" in render_markdown(report)
+
+
+def test_the_answers_of_every_topic_can_be_listed_filtered_exported_and_drawn(
+    engine: Engine, criteria: Criteria, client: TestClient
+) -> None:
+    def bad(criterion: str, known: Any) -> float:
+        return 1.0 if criterion in ("groundedness", "toxicity") else 0.0
+
+    with transaction(engine) as session:
+        for seed, (topic, n) in enumerate([("refund", 14), ("battery", 9)]):
+            plan = Plan(n=n, rate=bad, words={"prompt": TOPICS[topic][0]})
+            write_weeks(session, {"2026-W47": plan}, seed=seed)
+    week_of(engine, criteria, "2026-W47", FAKE_EVALUATORS)
+    report = report_of(engine, criteria, "2026-W47")
+    first, _, second = section(report, "clusters")["blocks"]
+    # Those of the second criterion are folded, but in no format left out.
+    items = [*first["items"], *second["blocks"][0]["items"]]
+    assert {one["n"] for one in items} == {14, 9}
+    markdown = render_markdown(report)
+    assert f"**{second['summary']}**" in markdown
+    for one in items:
+        assert one["listed"] == one["n"]
+        assert f"`{one['href']}`" in markdown
+        listed = client.get(one["href"]).text
+        assert f"{one['n']} on this page" in listed
+        exported = client.get(one["href"].replace("/interactions?", "/annotations.jsonl?"))
+        assert exported.status_code == 200
+    topic = parse_qs(urlsplit(items[0]["href"]).query)["topic"][0]
+    some = client.get("/interactions", params={"topic": topic, "application": "shop"}).text
+    assert f'<input name="topic" value="{topic}">' in some
+    assert "5 on this page" in some
+    drawn = client.post("/review", data={"name": "refunds", "size": "50", "topic": topic})
+    with reading(engine) as session:
+        queue = session.exec(select(ReviewQueue)).one()
+    assert drawn.status_code == 200
+    assert (queue.filters["eligible"], queue.filters["filter"]) == (14, {"topic": topic})
+    unknown = client.get("/interactions", params={"topic": "2026-W47.toxicity.00000000"})
+    assert unknown.status_code == 422
+    assert "grouped anew" in unknown.text
 
 
 def test_an_evaluator_whose_scores_moved_under_the_same_version_is_named(

@@ -102,7 +102,8 @@ def _target(cell: dict[str, Any]) -> str:
 
 
 def _words(cell: dict[str, Any]) -> str:
-    return escape(", ".join(words for words in (cell["text"], cell["small"]) if words))
+    both = cell["text"] and cell["small"]
+    return escape(f"{cell['text']} ({cell['small']})" if both else cell["text"] or cell["small"])
 
 
 def _coefficient(cell: dict[str, Any]) -> str:
@@ -135,9 +136,7 @@ def _block(block: dict[str, Any], report: dict[str, Any]) -> Iterator[str]:
     elif kind == "table":
         yield from _table(block)
     elif kind == "folded":
-        for inner in block["blocks"]:
-            if inner["block"] == "table":
-                yield from _table(inner)
+        yield from _folded(block, report)
     elif kind == "figures":
         yield from (f"- {count(item['value'])} {escape(item['label'])}" for item in block["items"])
     elif kind == "facts":
@@ -148,10 +147,21 @@ def _block(block: dict[str, Any], report: dict[str, Any]) -> Iterator[str]:
         for item in block["items"]:
             yield f"- {escape(item['name'])}: {count(item['n'])} {escape(item['of'])}"
             yield f"  - {escape(item['change'])}"
+            if "href" in item:
+                yield f"  - {count(item['listed'])} of them: `{item['href']}`"
             yield from (f"  {line}" for line in _example(item["example"]))
     elif kind == "examples":
         for item in block["items"]:
             yield from _example(item)
+
+
+def _folded(block: dict[str, Any], report: dict[str, Any]) -> Iterator[str]:
+    """What a reader can unfold; charts are drawn elsewhere, and their tables stand here."""
+    inner = [one for one in block["blocks"] if not one["block"].endswith("_chart")]
+    if inner:
+        yield from (f"**{escape(block['summary'])}**", "")
+    for one in inner:
+        yield from (*_block(one, report), "")
 
 
 def _table(block: dict[str, Any]) -> Iterator[str]:

@@ -140,7 +140,16 @@ FOREST_ROW: Schema = _object(
     label=TEXT, difference=NUMBER, low=NUMBER, high=NUMBER, n=COUNT, tone=TONE
 )
 EXAMPLE: Schema = {"type": "object", "required": ["title", "prompt", "response", "href"]}
-CLUSTER: Schema = _object(name=TEXT, n=COUNT, of=TEXT, change=TEXT, is_news=FLAG, example=EXAMPLE)
+CLUSTER: Schema = _object(
+    name=TEXT,
+    n=COUNT,
+    of=TEXT,
+    change=TEXT,
+    is_news=FLAG,
+    example=EXAMPLE,
+    href=TEXT,
+    listed=COUNT,
+)
 BLOCKS: dict[str, Schema] = {
     "text": {"text": TEXT, "style": {"enum": ["plain", "note"]}},
     "table": {"caption": TEXT, "columns": _list(TEXT), "rows": _list(_list(_ref("cell")))},

@@ -61,6 +61,10 @@ class InteractionFilter:
     feedback: str | None = None
     """A key of `complaints.FEEDBACK`."""
     feedback_below: float | None = None
+    topic: str | None = None
+    """The key of a topic of a report …"""
+    ids: tuple[str, ...] | None = None
+    """… and its interactions."""
 
     @property
     def asks_for_verdicts(self) -> bool:
@@ -74,7 +78,7 @@ class InteractionFilter:
     @property
     def on_words_or_origin(self) -> bool:
         given = (self.application, self.segments, self.from_at, self.to_at, self.text, self.model)
-        return any(bool(one) for one in given) or self.on_feedback
+        return any(bool(one) for one in given) or self.on_feedback or self.ids is not None
 
     @property
     def on_feedback(self) -> bool:
@@ -270,6 +274,8 @@ def _restricted(query: Any, filters: InteractionFilter) -> Any:
         query = query.where(Interaction.started_at < filters.to_at)
     if filters.model:
         query = query.where(Interaction.model == filters.model)
+    if filters.ids is not None:
+        query = query.where(col(Interaction.id).in_(filters.ids))
     if filters.feedback:
         query = query.where(has_feedback(filters.feedback))
     if filters.feedback_below is not None:

@@ -286,5 +286,5 @@ def _plain(filters: InteractionFilter) -> dict[str, object]:
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in values.items()
-        if value
+        if value and name != "ids"
     }

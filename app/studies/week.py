@@ -126,7 +126,7 @@ def _item(
         "last_n": old["n"] if old else None,
         "centre": list(cluster.centre),
         "example": example_of(criterion, *rows[cluster.nearest]),
-        "ids": [rows[member][1].id for member in cluster.members[:200]],
+        "ids": [rows[member][1].id for member in cluster.members],
     }
 
 

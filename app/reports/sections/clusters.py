@@ -1,11 +1,13 @@
 """Failure clusters: what the failing answers are about, as a worker found it in their texts."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from app.reports import blocks
 from app.reports.material import Material
 from app.reports.numbers import count, percent
 from app.reports.phrases import capital, spelled
+from app.store.topics import topic_key
 
 NOTE = (
     "Failing answers grouped by what they ask and what is wrong (HDBSCAN on vectors of a local "
@@ -19,7 +21,7 @@ def section(material: Material) -> blocks.Section:
     content: list[blocks.Block] = []
     for place, (criterion, study) in enumerate(found):
         failures = material.criteria.get(criterion).failures
-        items = [_item(study, one, failures) for one in study["items"]]
+        items = [_item(material.week, criterion, study, one, failures) for one in study["items"]]
         topics = blocks.clusters(items)
         rest = study["failures"] - sum(one["n"] for one in study["items"])
         # Only the largest groups are kept, so that the rest may have groups of its own.
@@ -59,15 +61,21 @@ def _found(material: Material) -> list[tuple[str, dict[str, Any]]]:
     return sorted(known, key=lambda pair: (pair[0] not in changed, -pair[1]["failures"]))
 
 
-def _item(study: dict[str, Any], one: dict[str, Any], failures: str) -> dict[str, Any]:
+def _item(
+    week: str, criterion: str, study: dict[str, Any], one: dict[str, Any], failures: str
+) -> dict[str, Any]:
     change, is_news = _change(study, one)
+    example = one["example"]
+    key = topic_key(week, criterion, example["interaction_id"])
     return {
         "name": one["name"],
         "n": one["n"],
         "of": f"{failures}, {percent(one['n'] / study['failures'])}",
         "change": change,
         "is_news": is_news,
-        "example": one["example"],
+        "example": example,
+        "href": f"/interactions?{urlencode({'topic': key})}",
+        "listed": len(one["ids"]),
     }
 
 
