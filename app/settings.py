@@ -1,6 +1,7 @@
 """Every knob, its default and its meaning: the only reader of the environment (TOUCHSTONE_*)."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -175,8 +176,9 @@ class Settings(BaseSettings):
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """The addresses in `deliver_to`, separated by blanks."""
-        return tuple(self.deliver_to.split())
+        """The addresses in `deliver_to`, separated by blanks; commas before an address do, too."""
+        parts = re.split(r",?\s+|,(?=[\w+.-]+://)", self.deliver_to)
+        return tuple(one for part in parts if (one := part.strip(",")))
 
     @property
     def added_evaluators(self) -> tuple[str, ...]:

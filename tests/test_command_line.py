@@ -116,6 +116,15 @@ def test_a_variable_that_is_empty_or_padded_means_what_its_author_meant(
     assert settings.address == "https://touchstone.example.com"
 
 
+@pytest.mark.parametrize("between", [" ", "\n", ",", ", ", " , "])
+def test_addresses_for_reports_may_stand_apart_by_blanks_or_commas(
+    between: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = ("mailto://a:b@mail.example?to=x@e.example,y@e.example", "json://hook.example/a")
+    monkeypatch.setenv("TOUCHSTONE_DELIVER_TO", between.join(both) + between)
+    assert read_settings().channels == both
+
+
 def test_an_ipv6_address_can_be_opened_as_it_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOUCHSTONE_HOST", "[::1]")
     settings = read_settings()
