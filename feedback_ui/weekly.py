@@ -6,9 +6,12 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from sqlmodel import Session, func, select
+from sqlalchemy import String, column, exists, true, values
+from sqlalchemy import select as sql_select
+from sqlmodel import Session, col, func, select
 
 from app.access import Caller, require
+from app.columns import UtcDateTime
 from app.database import reading
 from app.errors import NotFound
 from app.reports import build_report, render_html
@@ -36,7 +39,8 @@ def reports(request: Request, caller: Reader, now: Now) -> Response:
     with reading(request.app.state.engine) as session:
         issued = {row.week: row for row in list_reports(session, caller.project)}
         weeks = sorted({*_weeks(session, caller.project, zone), *issued}, reverse=True)
-        known = applications(session, caller.project)
+        bounds = {week: week_bounds(week, zone) for week in weeks}
+        answering = _answering(session, caller.project, bounds)
         troubles = [
             {
                 "week": report.week,
@@ -50,7 +54,7 @@ def reports(request: Request, caller: Reader, now: Now) -> Response:
         ]
     rows = []
     for week in weeks:
-        from_at, to_at = week_bounds(week, zone)
+        from_at, to_at = bounds[week]
         report = issued.get(week)
         rows.append(
             {
@@ -60,6 +64,7 @@ def reports(request: Request, caller: Reader, now: Now) -> Response:
                 "issued_at": report.created_at if report is not None else None,
                 "revision": report.revision if report is not None else None,
                 "verdict": report.body.get("verdict", "") if report is not None else "",
+                "applications": answering.get(week, []),
             }
         )
     return page(
@@ -67,7 +72,6 @@ def reports(request: Request, caller: Reader, now: Now) -> Response:
         "reports.html",
         caller,
         weeks=rows,
-        applications=known,
         time_zone=zone,
         troubles=troubles,
     )
@@ -113,6 +117,37 @@ def _links(body: Mapping[str, Any], revisions: int) -> list[tuple[str, str]]:
     others = [one for one in range(1, revisions + 1) if one != body["revision"]]
     links = [(f"{address}&revision={one}", f"Revision {one}") for one in others]
     return [("/reports", "All reports"), *links]
+
+
+def _answering(
+    session: Session, project: str, bounds: Mapping[str, tuple[datetime, datetime]]
+) -> dict[str, list[str]]:
+    """The applications that gave answers in each week, in order: one step in the index for each."""
+    names = applications(session, project)
+    if not names or not bounds:
+        return {}
+    times = (column("from_at", UtcDateTime()), column("to_at", UtcDateTime()))
+    weeks = values(column("week", String), *times, name="weeks").data(
+        [(week, *ends) for week, ends in bounds.items()]
+    )
+    known = values(column("name", String), name="known").data([(name,) for name in names])
+    week, application = weeks.cte("week"), known.cte("application")
+    has_answers = exists().where(
+        col(Interaction.project) == project,
+        col(Interaction.application) == application.c.name,
+        col(Interaction.started_at) >= week.c.from_at,
+        col(Interaction.started_at) < week.c.to_at,
+    )
+    rows = session.execute(
+        sql_select(week.c.week, application.c.name)
+        .select_from(week.join(application, true()))
+        .where(has_answers)
+        .order_by(application.c.name)
+    )
+    found: dict[str, list[str]] = {}
+    for name, by in rows:
+        found.setdefault(name, []).append(by)
+    return found
 
 
 def _weeks(session: Session, project: str, zone: str) -> list[str]:
