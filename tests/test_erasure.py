@@ -204,7 +204,7 @@ def test_a_users_words_are_gone_and_labels_counts_and_scores_stay(
         scores = session.exec(select(Evaluation.score).where(Evaluation.criterion == "bias"))
         assert list(scores) == [0.9]
         (report,) = session.exec(select(Report))
-        assert "1 examples were erased" in report.body["change_note"]
+        assert "The words of 1 example were erased" in report.body["change_note"]
         assert report.body["sections"][0]["blocks"][1]["items"] == [7]
         assert gold_labels(session, "default", criteria) == {}
         assert list(interaction_rows(session, "default", EVERYTHING)) == []
@@ -333,7 +333,11 @@ def test_a_trace_or_a_user_that_nobody_knows_is_told_and_not_counted(
     line.command()(prune.command)
     known = rows[0].trace_id
     result = CliRunner().invoke(line, ["--trace", "odd", "--trace", known, "--user", "mya"])
-    assert "The spans of 1 traces" in result.stdout
+    assert result.stdout.splitlines()[-3:] == [
+        "The spans of 1 trace and 0 interactions forgotten.",
+        "1 labelled interaction lost all words; labels stay.",
+        "The words of 1 example in reports are erased.",
+    ]
     assert "nothing of a trace 'odd' is here; should it come, it is refused" in result.stderr
     assert "no trace names the user 'mya'" in result.stderr
     assert known not in result.stderr

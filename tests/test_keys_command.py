@@ -45,4 +45,8 @@ def test_a_key_lets_in_from_its_making_to_its_revocation(
 
 def test_unknown_scopes_and_keys_are_refused_with_a_sentence(keys: Any) -> None:
     assert isinstance(keys("create", "x", "--scope", "everything").exception, UnknownField)
+    for several in ("ingest,read", "ingest, read", "ingest read"):
+        refused = keys("create", "x", "--scope", several).exception
+        assert isinstance(refused, UnknownField)
+        assert str(refused).endswith("give it again for each: --scope ingest --scope read")
     assert isinstance(keys("revoke", "ab" * 8).exception, NotFound)

@@ -23,6 +23,7 @@ from app.ingest.dialects import EXTRACTOR
 from app.ingest.doctor import Diagnosis, SpanDiagnosis, examine
 from app.ingest.stored import telemetry_of
 from app.main import find_evaluators
+from app.reports.numbers import counted
 from app.settings import read_settings
 from app.store.audit import note
 from app.store.extractions import DAYS, count_traces, outdated_traces, recent_tallies
@@ -134,5 +135,6 @@ def _overview(engine: Engine, project: str, as_json: bool) -> None:
 
 def _say_reextracted(n: int, as_json: bool) -> None:
     told = {"traces": n, "extractor": EXTRACTOR}
-    sentence = f"{n} traces were read anew by extraction {EXTRACTOR}."
+    traces = f"{counted(n, 'trace')} {'was' if n == 1 else 'were'}"
+    sentence = f"{traces} read anew by extraction {EXTRACTOR}."
     typer.echo(json.dumps(told) if as_json else sentence)

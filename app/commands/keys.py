@@ -1,6 +1,7 @@
 """`touchstone keys`: make, list and revoke API keys."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from rich.table import Column, Table
 
 from app.commands.operator import operator
 from app.database import database_at, reading, transaction
+from app.errors import UnknownField
 from app.settings import read_settings
 from app.store.audit import note
 from app.store.keys import SCOPES, create_key, list_keys, revoke_key
@@ -22,7 +24,8 @@ app = typer.Typer(help="API keys of programs that send or read.", no_args_is_hel
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     scope: Annotated[
-        list[str] | None, typer.Option(help=f"One of {', '.join(SCOPES)}; may be given again.")
+        list[str] | None,
+        typer.Option(help=f"One of {', '.join(SCOPES)}; for several, give --scope again."),
     ] = None,
     project: Annotated[str, typer.Option(help="The project the key belongs to.")] = "default",
     expires_days: Annotated[
@@ -33,6 +36,7 @@ def create(
 
     Example: touchstone keys create "support bot" --scope ingest
     """
+    _check_apart(scope or ())
     now = datetime.now(UTC)
     expires_at = now + timedelta(days=expires_days) if expires_days else None
     with database_at(read_settings().database_url) as engine, transaction(engine) as session:
@@ -103,6 +107,14 @@ def revoke(key_id: Annotated[str, typer.Argument(help="The id, as `list` shows i
             name=key.name,
         )
     typer.echo(f"The key {key.name!r} is revoked.")
+
+
+def _check_apart(scopes: Sequence[str]) -> None:
+    for one in scopes:
+        several = one.replace(",", " ").split()
+        if len(several) > 1:
+            again = " ".join(f"--scope {name}" for name in several)
+            raise UnknownField(f"--scope takes one scope; give it again for each: {again}")
 
 
 def _state(key: ApiKey, now: datetime) -> str:

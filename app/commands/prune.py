@@ -15,6 +15,7 @@ from app.commands.operator import operator
 from app.commands.progress import progress_bar
 from app.database import database_at, overwrite_deleted, reading, reclaim, transaction
 from app.errors import UnknownField
+from app.reports.numbers import counted
 from app.settings import read_settings
 from app.store.audit import note
 from app.store.erasing import (
@@ -172,12 +173,12 @@ def _tell(counts: dict[str, int], dry_run: bool, as_json: bool) -> None:
         typer.echo(json.dumps({**counts, "dry_run": dry_run}))
         return
     verb = "would be forgotten" if dry_run else "forgotten"
-    traces, interactions = counts["traces"], counts["interactions"]
-    typer.echo(f"The spans of {traces} traces and {interactions} interactions {verb}.")
+    traces = counted(counts["traces"], "trace")
+    typer.echo(
+        f"The spans of {traces} and {counted(counts['interactions'], 'interaction')} {verb}."
+    )
     if counts["emptied"]:
-        typer.echo(
-            f"{counts['emptied']} labelled interactions "
-            f"{'would lose' if dry_run else 'lost'} their words and keep their labels."
-        )
+        emptied = counted(counts["emptied"], "labelled interaction")
+        typer.echo(f"{emptied} {'would lose' if dry_run else 'lost'} all words; labels stay.")
     if counts["examples"]:
-        typer.echo(f"The words of {counts['examples']} examples in reports are erased.")
+        typer.echo(f"The words of {counted(counts['examples'], 'example')} in reports are erased.")

@@ -175,7 +175,8 @@ def _clear_examples(session: Session, project: str, ids: set[str], now: datetime
     for report in session.exec(select(Report).where(Report.project == project)):
         body, found = _without_words(report.body, ids)
         if found:
-            told = f"The words of {found} examples were erased on {now:%Y-%m-%d}."
+            examples = "1 example" if found == 1 else f"{found} examples"
+            told = f"The words of {examples} were erased on {now:%Y-%m-%d}."
             report.body = {**body, "change_note": f"{body.get('change_note', '')} {told}".strip()}
             session.add(report)
             cleared += found
