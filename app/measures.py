@@ -118,7 +118,7 @@ class Measures:
     between: Between
     judged: tuple[Judged, ...]
     unweighted: int
-    """Labels on answers that no sampling plan chose; no evaluator is measured by them."""
+    """Labels on answers that no plan chose out of all; no evaluator is measured by them."""
 
 
 def measure(

@@ -20,7 +20,7 @@ from app.errors import UnknownField
 from app.masking import restored
 from app.store.annotations import add_annotations, annotations_of_turn
 from app.store.blindness import has_seen
-from app.store.reviews import ASSISTED
+from app.store.reviews import ASSISTED, speaks_of_all
 from app.tables import Annotation, Interaction, ReviewItem, ReviewQueue, ReviewTurn
 from feedback_ui.pages import all_posted
 from feedback_ui.places import place_named
@@ -98,7 +98,7 @@ def store_answers(
     assert turn.id is not None
     earlier = annotations_of_turn(session, turn.id, withdrawn=True)
     knows = has_seen(session, queue, item, caller.name)
-    free = item.gold is not None or queue.kind == ASSISTED
+    free = item.gold is not None or queue.kind == ASSISTED or not speaks_of_all(queue)
     told = {"assisted": True} if queue.kind == ASSISTED else {}
     rows = []
     for position, (criterion, label) in enumerate(answers.labels.items()):

@@ -15,7 +15,14 @@ from app.requests import current_time, refuse_nul
 from app.store.adjudications import open_cases
 from app.store.alerts import open_alerts, within_alert
 from app.store.audit import note
-from app.store.reviews import Plan, create_calibration, create_queue, list_queues, progress_of
+from app.store.reviews import (
+    Plan,
+    create_calibration,
+    create_queue,
+    list_queues,
+    progress_of,
+    speaks_of_all,
+)
 from app.store.strata import MIXED
 from app.store.topics import within_topic
 from app.tables import ReviewQueue
@@ -154,6 +161,7 @@ def _rows(session: Session, caller: Caller, now: datetime) -> list[dict[str, obj
         {
             "queue": queue,
             "progress": progress_of(session, queue.id, reviewer=caller.name, now=now),
+            "of_all": speaks_of_all(queue),
             "eligible": queue.filters.get("eligible", 0),
             "mixed": bool(queue.filters.get("plan", {}).get("shares")),
             "cases": len(open_cases(session, queue)) if is_lead(caller) else 0,

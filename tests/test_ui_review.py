@@ -224,6 +224,27 @@ def test_a_queue_asks_only_what_it_was_made_for(client: TestClient, queue: str) 
     assert 'name="label.bias"' not in html
 
 
+@pytest.mark.parametrize(
+    ("filtered", "chance"),
+    [
+        ({}, 1.0),
+        ({"application": "shop"}, 1.0),
+        ({"from": "2026-01-01", "segment": "release=secret-release"}, 1.0),
+        ({"text": "question"}, None),
+        ({"criterion": "bias", "label": "none"}, None),
+        ({"criterion": "bias", "status": "scored"}, None),
+    ],
+)
+def test_labels_of_a_sample_that_was_filtered_by_outcome_stand_for_no_others(
+    client: TestClient, queue: str, engine: Engine, filtered: dict[str, str], chance: float | None
+) -> None:
+    form = {"name": "some", "size": "2", "draw": "random", "repeat": "0", **filtered}
+    some = client.post("/review", data=form, follow_redirects=False).headers["location"]
+    label(client, item_in(client.get(some).text))
+    assert {one.inclusion_probability for one in annotations(engine)} <= {chance, 2 / 3}
+    assert ("labels correct no rate</span>" in client.get("/review").text) == (chance is None)
+
+
 def test_a_sample_that_cannot_be_drawn_says_why(client: TestClient, queue: str) -> None:
     for form in ({"name": "week 47", "size": "3"}, {"name": "x", "size": "many"}, {"name": "y"}):
         answer = client.post("/review", data={"application": "missing", **form})

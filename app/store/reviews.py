@@ -27,6 +27,8 @@ LEAST_GOLD = 20
 REVEALS = ("differs", "always", "never")
 OVERLAP_NEED = 2
 REVIEW, ASSISTED = "review", "assisted"
+BY_OUTCOME = frozenset({"label", "status", "text", "feedback", "feedback_below", "topic"})
+"""Filters that leave answers out by how they turned out, or by what they say."""
 """The kinds of a queue that is drawn: blind, or with the verdicts filled in."""
 EVERYBODY = 0
 """The need of an item that every reviewer is asked."""
@@ -104,6 +106,14 @@ def create_queue(
     session.add_all(_items(queue, drawn, plan, generator))
     session.flush()
     return queue
+
+
+def speaks_of_all(queue: ReviewQueue) -> bool:
+    """Whether its labels can be weighted back to all answers of its days and places.
+
+    What a filter by outcome left out had no chance to be drawn, which no weight makes good.
+    """
+    return BY_OUTCOME.isdisjoint(queue.filters.get("filter", {}))
 
 
 def create_calibration(

@@ -203,8 +203,8 @@ def _unweighted(material: Material, judged: list[Judgement]) -> list[str]:
     if not names:
         return []
     return [
-        f"{capital(listed(names))}: not weighted, as no sampling plan chose these answers; they "
-        "may be harder or easier than the others."
+        f"{capital(listed(names))}: not weighted, as no sampling plan chose these answers out of "
+        "all; they may be harder or easier than the others."
     ]
 
 
