@@ -19,6 +19,7 @@ from app.migrate import migrate
 from app.settings import read_settings
 from app.store.erased import TOLD
 from app.store.interactions import save_interactions
+from app.store.naming import checked_name
 from app.tables import Interaction
 from evaluators.protocol import EvaluatorSpec
 
@@ -45,6 +46,7 @@ def command(
 
     Example: touchstone import answers.jsonl --application helpdesk
     """
+    project = checked_name("project", project)
     settings, criteria = read_settings(), read_criteria()
     found = [one.spec for one in find_evaluators(settings)]
     specs = [spec for spec in found if spec.criterion in criteria.by_name]

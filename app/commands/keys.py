@@ -53,9 +53,9 @@ def create(
             operator(),
             "key.created",
             now=now,
-            project=project,
+            project=key.row.project,
             about=key.row.key_id,
-            name=name,
+            name=key.row.name,
             scopes=key.row.scopes,
             expires=expires_at.isoformat() if expires_at else None,
         )

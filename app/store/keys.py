@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, get_args
 from sqlmodel import Session, select
 
 from app.errors import NotFound, Unauthenticated, UnknownField
+from app.store.naming import checked_name
 from app.tables import ApiKey
 
 Scope = Literal["ingest", "read", "score", "review", "admin"]
@@ -42,6 +43,7 @@ def create_key(
     expires_at: datetime | None = None,
 ) -> NewKey:
     """A new key of the form `ts_<key_id>_<secret>`; its text cannot be had again."""
+    project, name = checked_name("project", project), checked_name("key", name)
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
         raise UnknownField(f"a key needs scopes out of {', '.join(SCOPES)}, not {unknown}")

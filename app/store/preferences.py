@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 from app.database import upsert
 from app.errors import Conflict, UnknownField
+from app.store.naming import checked_name
 from app.tables import Preference, SavedView
 
 LONGEST_QUERY = 2_000
@@ -37,9 +38,7 @@ def save_view(
     session: Session, *, project: str, name: str, query: str, created_by: str, now: datetime
 ) -> None:
     """Keep the query string of a filtered list under a name."""
-    name = name.strip()
-    if not 0 < len(name) <= 100:
-        raise UnknownField("a view's name needs 1 to 100 characters")
+    name = checked_name("view", name)
     if len(query) > LONGEST_QUERY:
         raise UnknownField("this filter is too long to be saved; use fewer fields")
     if any(view.name == name for view in saved_views(session, project)):

@@ -15,6 +15,7 @@ from sqlmodel import Session, col, func, select
 
 from app.errors import Busy, Conflict, NotFound, Unauthenticated, UnknownField
 from app.store.keys import secret_digest
+from app.store.naming import checked_name
 from app.tables import Reviewer, SignIn
 
 Role = Literal["reviewer", "lead", "admin"]
@@ -44,8 +45,9 @@ def add_reviewer(
     """The token of a one-time sign-in link for a new reviewer."""
     if role not in ROLES:
         raise UnknownField(f"there is no role {role!r}; there are {', '.join(ROLES)}")
-    name = name.strip()
-    if not 0 < len(name) <= 100 or not name.isprintable():
+    project, name = checked_name("project", project), checked_name("reviewer", name)
+    # They sign in by it: two names that look the same must be the same.
+    if not name.isprintable():
         raise UnknownField("a reviewer's name needs 1 to 100 printable characters")
     if session.exec(select(Reviewer).where(Reviewer.name == name)).first():
         raise Conflict(f"there is a reviewer {name!r} already; choose another name")

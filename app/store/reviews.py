@@ -19,6 +19,7 @@ from app.errors import Conflict, NotFound, UnknownField
 from app.statistics.sampling import Drawn, stratified_sample
 from app.store.gold import CALIBRATION, gold_labels
 from app.store.interactions import InteractionFilter
+from app.store.naming import checked_name
 from app.store.strata import strata_of
 from app.tables import ReviewItem, ReviewQueue, ReviewTurn
 
@@ -268,8 +269,7 @@ def _items(
 
 
 def _check_queue(session: Session, project: str, name: str, plan: Plan) -> None:
-    if not 0 < len(name.strip()) <= 100:
-        raise UnknownField("a queue's name needs 1 to 100 characters")
+    checked_name("queue", name)
     if not 0 < plan.size <= LARGEST_SAMPLE:
         raise UnknownField(f"a queue holds 1 to {LARGEST_SAMPLE} items, not {plan.size}")
     if not 1 <= plan.need <= 5:
