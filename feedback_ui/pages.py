@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import resources
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -11,12 +12,12 @@ import rcssmin
 import rjsmin
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, StrictUndefined
 
 from app.access import Caller
 from app.criteria import Criteria
 from app.errors import BadRequest, TooLarge
-from app.reports import block_style, content_security_policy
+from app.reports import block_style, content_security_policy, kept_templates
 from feedback_ui.masks import mask_for, may_unmask
 
 POLICY = (
@@ -79,7 +80,7 @@ def percent(share: float) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("feedback_ui"),
+        loader=kept_templates(Path(__file__).with_name("templates")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

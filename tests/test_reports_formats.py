@@ -4,17 +4,28 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import DictLoader, Environment, StrictUndefined
 from jsonschema import Draft202012Validator
 from sqlalchemy import Engine
 
 from app.criteria import Criteria
 from app.database import reading, transaction
-from app.reports import build_report, render_html, render_markdown, render_slack, report_schema
+from app.reports import (
+    build_report,
+    html,
+    kept_templates,
+    render_html,
+    render_markdown,
+    render_slack,
+    report_schema,
+)
 from app.reports.numbers import percent
 from app.reports.pdf import render_pdf
+from feedback_ui import pages
 from tests.report_world import RATES, Plan, a_label, write_weeks
 
 WEEKS = [f"2026-W{number}" for number in range(40, 46)]
@@ -115,3 +126,13 @@ def inflated(stream: bytes) -> bytes:
         return zlib.decompress(stream)
     except zlib.error:
         return b""
+
+
+def test_templates_are_kept_as_they_were_when_the_server_started(tmp_path: Path) -> None:
+    template = tmp_path / "page.html"
+    template.write_text("{{ old }}")
+    environment = Environment(loader=kept_templates(tmp_path), undefined=StrictUndefined)
+    template.write_text("{{ new }}")
+    assert environment.get_template("page.html").render(old="as before") == "as before"
+    for kept in (pages._ENVIRONMENT, html._environment()):
+        assert isinstance(kept.loader, DictLoader)

@@ -5,7 +5,13 @@ claimed) → sections (headings and blocks) → weekly (the report) → html, ma
 `trends` and `charts` also serve pages of their own.
 """
 
-from app.reports.html import block_style, content_security_policy, render_html, render_section
+from app.reports.html import (
+    block_style,
+    content_security_policy,
+    kept_templates,
+    render_html,
+    render_section,
+)
 from app.reports.markdown import render_markdown
 from app.reports.schema import report_schema
 from app.reports.slack import render_slack
@@ -16,6 +22,7 @@ __all__ = [
     "block_style",
     "build_report",
     "content_security_policy",
+    "kept_templates",
     "render_html",
     "render_markdown",
     "render_section",

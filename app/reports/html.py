@@ -9,13 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from app.reports import charts, numbers
 from app.reports.charts import ChartMark, ForestRow, Limits, Point
 
 FOLDER = Path(__file__).with_name("templates")
+STYLES = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.css")}
 SIGNS = {"concern": "▲", "good": "▼", "": "●"}
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
@@ -25,7 +26,7 @@ def render_html(report: dict[str, Any], links: Sequence[tuple[str, str]] = ()) -
 
     A page that is sent away has none.
     """
-    style = f"{block_style()}{(FOLDER / 'report.css').read_text(encoding='utf-8')}"
+    style = f"{block_style()}{STYLES['report.css']}"
     template = _environment().get_template("report.html")
     return template.render(report=report, style=Markup(style), links=links)
 
@@ -38,7 +39,15 @@ def render_section(section: dict[str, Any], css: str = "") -> Markup:
 
 def block_style() -> str:
     """How the blocks look, wherever they stand; the page gives the colours."""
-    return (FOLDER / "blocks.css").read_text(encoding="utf-8")
+    return STYLES["blocks.css"]
+
+
+def kept_templates(folder: Path) -> DictLoader:
+    """The templates of a folder as they are now, whatever becomes of their files.
+
+    An upgrade in place changes them under a running server, whose code still fits the old ones.
+    """
+    return DictLoader({path.name: path.read_text("utf-8") for path in folder.glob("*.html")})
 
 
 def content_security_policy(html: str) -> str:
@@ -53,10 +62,13 @@ def content_security_policy(html: str) -> str:
     )
 
 
+TEMPLATES = kept_templates(FOLDER)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(FOLDER),
+        loader=TEMPLATES,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
