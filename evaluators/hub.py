@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from evaluators.attribution import announces, without_sources
 from evaluators.engine import Device
 from evaluators.protocol import (
     Abstention,
@@ -169,7 +170,7 @@ class Nli(_HubEvaluator):
         """Each claim is as supported as the context that entails it most."""
         claims = [_claims(sample.response) for sample in samples]
         pairs = [
-            (context, sample.response[span.start : span.end])
+            (context, without_sources(sample.response[span.start : span.end]))
             for sample, spans in zip(samples, claims, strict=True)
             for span in spans
             for context in sample.contexts
@@ -196,7 +197,7 @@ def _claims(response: str) -> list[Span]:
     return [
         span
         for span, text in zip(spans, texts, strict=True)
-        if not is_small_talk(text) and not is_refusal(text)
+        if not (is_small_talk(text) or announces(text) or is_refusal(text))
     ]
 
 

@@ -5,6 +5,7 @@ Pure functions on strings, with the standard library only.
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 NUMBER = re.compile(r"(?<![\w.])[€$£¥]?\d[\d,.:]*\d(?!\d)|(?<![\w.])[€$£¥]?\d(?!\d)")
@@ -31,8 +32,23 @@ NUMBER_WORDS = {word: str(value) for value, word in enumerate(COUNTED.split())} 
     "forty": "40",
     "fifty": "50",
     "sixty": "60",
+    "seventy": "70",
+    "eighty": "80",
     "ninety": "90",
+    "noon": "12",
+    "midnight": "0",
 }
+SCALES = {"hundred": 2, "thousand": 3, "k": 3, "million": 6, "billion": 9, "bn": 9, "trillion": 12}
+SCALED = re.compile(
+    r"(?<![\w.])[€$£¥]?(?P<number>\d[\d,]*(?:\.\d+)?|an?|"
+    rf"{'|'.join(word for word in NUMBER_WORDS if word not in ('noon', 'midnight'))})"
+    rf"[\s-]?(?P<scale>{'|'.join(SCALES)})\b",
+    re.IGNORECASE,
+)
+"""A number with the word for its size; "k" and "bn" as well."""
+HOUR = re.compile(
+    r"(?<![\w.:])(?P<hour>\d{1,2})(?:[:.](?P<minutes>\d{2}))? ?(?P<half>[ap])\.?m\b", re.IGNORECASE
+)
 NEGATION = re.compile(
     r"\b(?:not|no|never|none|nothing|nobody|neither|nor|without|cannot|unable|unavailable|except"
     r"|excluded?|impossible|forbidden|prohibited|non|fails?|lacks?|nicht|kein\w*|nunca|jamás|pas)\b"
@@ -104,15 +120,48 @@ def content_words(text: str) -> list[str]:
 
 
 def numbers(text: str) -> set[str]:
-    """The numbers of a text in one spelling: '1,000', '1000' and '1000.0' are the same."""
+    """The numbers of a text in one spelling.
+
+    '1,000', '1000.0' and 'one thousand' are the same, and so are '9:30 pm' and '21:30'.
+    """
+    text, found = _take(SCALED, text, _scaled)
+    text, hours = _take(HOUR, text, _hour)
+    return found | hours | bare_numbers(text)
+
+
+def bare_numbers(text: str) -> set[str]:
+    """The numbers of a text without regard to what stands after them, such as "million" or "pm"."""
     found = {_plain_number(match) for match in NUMBER.findall(text)}
     return found | {NUMBER_WORDS[word] for word in words(text) if word in NUMBER_WORDS}
+
+
+def _take(
+    pattern: re.Pattern[str], text: str, spell: Callable[[re.Match[str]], str]
+) -> tuple[str, set[str]]:
+    """The text without what a pattern finds, and the spelling of each."""
+    found = {spell(match) for match in pattern.finditer(text)}
+    return (pattern.sub(" ", text), found) if found else (text, found)
+
+
+def _scaled(match: re.Match[str]) -> str:
+    said = match["number"].lower().replace(",", "")
+    known = "1" if said in ("a", "an") else NUMBER_WORDS.get(said, said)
+    whole, _, part = known.partition(".")
+    size = SCALES[match["scale"].lower()]
+    if len(part) > size:
+        return f"{known}e{size}"
+    return (whole + part.ljust(size, "0")).lstrip("0") or "0"
+
+
+def _hour(match: re.Match[str]) -> str:
+    hour = int(match["hour"]) % 12 + (12 if match["half"].lower() == "p" else 0)
+    return f"{hour}:{match['minutes']}" if int(match["minutes"] or 0) else str(hour)
 
 
 def _plain_number(written: str) -> str:
     digits = written.strip("€$£¥")
     digits = re.sub(r"[,](?=\d{3}(?!\d))", "", digits)
-    digits = re.sub(r"(?:\.0+|:00)$", "", digits)
+    digits = re.sub(r"(?:\.0+|:0+)$", "", digits)
     return digits.lstrip("0") or "0"
 
 

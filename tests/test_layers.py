@@ -12,7 +12,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("app", "evaluators", "feedback_ui")
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("evaluators.protocol", "evaluators.sentences", "evaluators.signals", "app.statistics"),
+    (
+        "evaluators.protocol",
+        "evaluators.sentences",
+        "evaluators.signals",
+        "evaluators.attribution",
+        "app.statistics",
+    ),
     (
         "evaluators.engine",
         "evaluators.heads",

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -13,7 +14,7 @@ from app.quality import measure, pick_threshold
 from evaluators.heads.network import Network, calibrated, read_head
 from evaluators.protocol import Sample
 from evaluators.training.corruption import make_claims, reword
-from evaluators.training.fitting import Bags, Recipe, fit_curve, fit_network, pool
+from evaluators.training.fitting import Bags, Recipe, fit_curve, fit_network, fit_together, pool
 from evaluators.training.grounding import support_examples
 from evaluators.training.rows import Row, RowsError, Source, pick_rows, read_rows
 from evaluators.training.tasks import Scored, Trained
@@ -54,6 +55,14 @@ def test_one_row_gives_what_many_rows_give() -> None:
     together = network.logits(rows.features)
     alone = np.concatenate([network.logits(row[None, :]) for row in rows.features])
     assert np.array_equal(together, alone)
+
+
+def test_networks_that_were_fitted_together_give_the_mean_of_each_alone() -> None:
+    rows, recipe = bags(), replace(RECIPE, hidden=(4,))
+    alone = [fit_network(rows, replace(recipe, seed=recipe.seed + n)) for n in range(3)]
+    mean = np.mean([one.logits(rows.features) for one in alone], axis=0)
+    together = fit_together(rows, recipe, 3).logits(rows.features)
+    assert np.abs(together - mean).max() < 1e-4
 
 
 def test_the_calibration_recovers_a_known_curve() -> None:

@@ -10,10 +10,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluators.heads.pieces import Piece, pieces_of
+from evaluators.attribution import announces, without_sources
+from evaluators.heads.pieces import Piece, is_prose, pieces_of
 from evaluators.protocol import Sample
 from evaluators.sentences import Span, split_sentences
 from evaluators.signals import (
+    bare_numbers,
     content_words,
     has_negation,
     is_refusal,
@@ -29,6 +31,8 @@ SHORT_WORDS = 9
 QUESTION_CHARACTERS = 160
 NEARLY = 0.5
 """Which share of a claim's words a piece must hold to be about the same thing."""
+COUNTED = frozenset({"0", "1", "2", "3", "4"})
+"""Numbers that a reader counts for himself: of "a man and his wife" it is true that two came."""
 AGAIN = 0.25
 """What a word that is covered already counts when the next piece is chosen."""
 
@@ -89,7 +93,7 @@ def claim_spans(response: str) -> tuple[list[Span], bool]:
         sentence = response[span.start : span.end]
         if is_refusal(sentence):
             refuses = True
-        elif not is_small_talk(sentence) and any(map(str.isalnum, sentence)):
+        elif not (is_small_talk(sentence) or announces(sentence)):
             spans.append(span)
     return spans, refuses
 
@@ -100,7 +104,7 @@ def _known(piece: Piece) -> Known:
         piece=piece,
         words=words,
         stems=frozenset(words),
-        numbers=frozenset(numbers(piece.text)),
+        numbers=frozenset(numbers(piece.text) | bare_numbers(piece.text)),
         names=frozenset(names(piece.text)),
         denies=has_negation(piece.text),
     )
@@ -119,6 +123,8 @@ class _Whole:
     question_stems: frozenset[str]
     question_numbers: frozenset[str]
     frequency: dict[str, int]
+    is_prose: bool
+    """Whether every context is told in sentences, so that no number has to be counted or summed."""
 
     @classmethod
     def of(cls, sample: Sample, known: list[Known]) -> "_Whole":
@@ -135,8 +141,9 @@ class _Whole:
             names=frozenset().union(*(one.names for one in known)),
             question=question,
             question_stems=frozenset(content_words(question)),
-            question_numbers=frozenset(numbers(question)),
+            question_numbers=frozenset(numbers(question) | bare_numbers(question)),
             frequency=frequency,
+            is_prose=all(map(is_prose, sample.contexts)),
         )
 
     def weight(self, stem: str) -> float:
@@ -146,6 +153,7 @@ class _Whole:
 
 
 def _claim(sentence: str, span: Span, whole: _Whole) -> Claim:
+    sentence = without_sources(sentence)
     listed = content_words(sentence)
     is_short = len(sentence.split()) < SHORT_WORDS
     asked = f"{whole.question} {sentence}" if is_short and whole.question else sentence
@@ -264,10 +272,11 @@ def _fact_signals(sentence: str, chosen: list[Known], whole: _Whole) -> list[flo
         float(denies),
         float(denies != chosen[0].denies),
         float(denies and not any(one.denies for one in chosen)),
+        float(whole.is_prose and bool(lacking - whole.question_numbers - COUNTED)),
     ]
 
 
-SIGNALS = 23
+SIGNALS = 24
 
 
 def longest_run(one: Sequence[str], other: Sequence[str]) -> int:

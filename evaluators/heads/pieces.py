@@ -37,13 +37,22 @@ def pieces_of(contexts: tuple[str, ...]) -> list[Piece]:
     return made[:MAX_PIECES]
 
 
+def is_prose(context: str) -> bool:
+    """Whether a context is told in sentences: no table and no JSON."""
+    return not (context.lstrip()[:1] in ("{", "[") or _is_table(context))
+
+
+def _is_table(context: str) -> bool:
+    return context.count("|") > 3 and "\n" in context
+
+
 def _parts(context: str) -> Iterator[tuple[Span, str]]:
     if context.lstrip()[:1] in ("{", "["):
         fields = list(_json_fields(context))
         if len(fields) > 1:
             yield from fields
             return
-    if context.count("|") > 3 and "\n" in context:
+    if _is_table(context):
         yield from _table_rows(context)
         return
     for span in split_sentences(context):

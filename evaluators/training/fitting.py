@@ -6,7 +6,7 @@ where one bad sentence spoils the response (`sign=1`), the lowest where every se
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import numpy as np
@@ -120,6 +120,22 @@ def fit_network(bags: Bags, recipe: Recipe) -> Network:
         for layer in fit.layers
     )
     return Network(fit.mean.astype(np.float32), fit.scale.astype(np.float32), layers)
+
+
+def fit_together(bags: Bags, recipe: Recipe, networks: int) -> Network:
+    """The mean of networks of one hidden layer that differ in their seed, as one wider network.
+
+    One small network depends on how it began; the mean of several hardly does (Dietterich 2000,
+    Ensemble methods in machine learning).
+    """
+    fits = [fit_network(bags, replace(recipe, seed=recipe.seed + n)) for n in range(networks)]
+    first, last = zip(*(one.layers for one in fits), strict=True)
+    hidden: Array = np.concatenate([weight for weight, _ in first], axis=1)
+    biases: Array = np.concatenate([bias for _, bias in first])
+    output = np.concatenate([weight for weight, _ in last]) / networks
+    offset = np.mean([bias for _, bias in last], axis=0)
+    joined = (output.astype(np.float32), offset.astype(np.float32))
+    return replace(fits[0], layers=((hidden, biases), joined))
 
 
 def pool(outputs: Array, bags: NDArray[np.int64], n: int, sign: int) -> Array:

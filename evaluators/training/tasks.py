@@ -21,7 +21,7 @@ from evaluators.heads.network import Network
 from evaluators.heads.relevance import read_answers, read_passages
 from evaluators.heads.wording import read_windows
 from evaluators.training import grounding, pairing, wordings
-from evaluators.training.fitting import Bags, Recipe, fit_curve, fit_network
+from evaluators.training.fitting import Bags, Recipe, fit_curve, fit_network, fit_together
 from evaluators.training.progress import Progress, no_progress
 from evaluators.training.rows import CHATS, CHATS_READ, Source, rank, read_chats
 from evaluators.tuned import Encoders, TunedEncoder
@@ -119,11 +119,13 @@ GROUNDING = Recipe(
     hidden=(8,),
     epochs=60,
     learning_rate=3e-3,
-    weight_decay=0.1,
+    weight_decay=1.0,
     dropout=0.1,
     sign=-1,
     batch=128,
 )
+NETWORKS = 8
+"""How many networks judge a claim together."""
 
 
 def _claim_rows(kit: Kit, examples: Sequence[grounding.Example]) -> list[Array]:
@@ -147,7 +149,7 @@ def _train_groundedness(kit: Kit) -> Trained:
     weights = set_weights([example.source for example in examples])
     bags = _bags(rows, [example.label for example in examples], weights)
     last = _is_for_curve(["".join(example.sample.contexts)[:500] for example in examples])
-    network = fit_network(bags.take(~last), GROUNDING)
+    network = fit_together(bags.take(~last), GROUNDING, NETWORKS)
     combine = _fit_combination(network, rows, bags, last)
     outputs = _response_outputs(network, rows, combine)
     curve = _curve(outputs[last], bags.labels[last], bags.weights[last])

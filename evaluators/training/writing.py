@@ -11,7 +11,9 @@ from evaluators.engine import ENCODER, file_digest
 from evaluators.training.tasks import Scored, Trained
 from evaluators.weights import calibration_id
 
-VERSION = "6"
+VERSIONS = {"groundedness": "7"}
+OTHERS = "6"
+"""The version of the heads that are not named, whose scores have not changed since."""
 FEW_FALSE_ALARMS = frozenset({"context_relevance"})
 """Heads whose failures are rare in practice, so that false alarms would drown them."""
 MORE_LIKELY_THAN_NOT = 0.5
@@ -141,7 +143,7 @@ def write_head(
     save_file(dict(sorted(trained.tensors.items())), path, metadata=described)
     slope, offset = json.loads(trained.metadata["calibration"])
     entry: dict[str, object] = {
-        "version": VERSION,
+        "version": VERSIONS.get(trained.name, OTHERS),
         "file": path.name,
         "sha256": file_digest(path),
         "calibration": calibration_id(slope, offset),
