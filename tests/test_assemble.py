@@ -406,3 +406,20 @@ def test_a_text_too_long_to_judge_is_cut_and_says_how_long_it_was() -> None:
         note = {key: row.provenance[name][key] for key in ("cut_at", "characters", "sha256")}
         assert note == {"cut_at": MAX_TEXT, "characters": 1_500_000, "sha256": [digest]}
     assert "cut_at" not in row.provenance["response"]
+
+
+def test_words_filled_into_a_template_give_way_to_the_question_above() -> None:
+    row = only(
+        span("pipeline", **{"haystack.pipeline.input_data": '{"a": {"query": "When?"}}'}),
+        span(
+            "llm",
+            "pipeline",
+            **{
+                "haystack.component.type": "OpenAIGenerator",
+                "haystack.component.input": '{"prompt": "Facts: … Question: When?"}',
+                "haystack.component.output": '{"replies": ["Soon."]}',
+            },
+        ),
+    )
+    assert (row.prompt, row.response) == ("When?", "Soon.")
+    assert row.provenance["prompt"]["span_id"] == id_of("pipeline")

@@ -66,6 +66,8 @@ def test_a_trace_without_words_says_which_half_is_missing() -> None:
 def test_an_instrumentation_that_records_no_content_gets_the_setting_that_helps() -> None:
     found = diagnosis(a_step("chat", gen_ai__operation__name="chat", gen_ai__request__model="m"))
     assert "CAPTURE_MESSAGE_CONTENT" in " ".join(found.sentences)
+    found = diagnosis(a_step("run", haystack__component__type="OpenAIGenerator"))
+    assert "HAYSTACK_CONTENT_TRACING_ENABLED" in " ".join(found.sentences)
 
 
 def test_hidden_words_are_called_hidden() -> None:

@@ -68,6 +68,13 @@ class TraceReading:
         rows = [self._interaction(span_id, now) for span_id in self.chosen]
         return sorted(rows, key=lambda row: (row.started_at, row.span_id))
 
+    def question(self, span_id: str) -> Finding:
+        """What was asked of the span: its prompt, unless only a span above says it plainly."""
+        own = self.found[span_id].fields["prompt"]
+        above = islice(self.tree.ancestors(span_id), MAX_ANCESTORS if not own.certain else 0)
+        asked = (self.found[one].fields.get("prompt") for one in above)
+        return next((one for one in asked if one and one.certain and one.value), own)
+
     def _positions(self, name: str, *, kind: str | None = None) -> list[int]:
         """Where the spans stand that have a value of that name, of one kind or of any."""
         return [
@@ -145,7 +152,7 @@ class TraceReading:
             "user": above + below,
             "application": above,
         }
-        findings = {name: own[name] for name in ("prompt", "response")}
+        findings = {"prompt": self.question(span_id), "response": own["response"]}
         for name in (*places, "error"):
             finding = own.get(name) or self._first(name, places.get(name, ()))
             if finding is not None:

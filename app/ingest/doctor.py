@@ -7,6 +7,7 @@ from typing import Any, Literal
 from app.ingest.assemble import NEVER_ANSWERS, TraceReading
 from app.ingest.dialects import EXTRACTOR, Finding, Found
 from app.ingest.nested import REDACTED
+from app.ingest.pieces import has_prefix
 from app.ingest.telemetry import Span
 
 WORDS = frozenset({"prompt", "system_prompt", "response", "contexts", "tool_results"})
@@ -195,7 +196,7 @@ def _is_far(span: Span) -> bool:
 
 def _made(read: TraceReading, span_id: str) -> str:
     span, found = read.tree.spans[span_id], read.found[span_id]
-    prompt, response = (found.fields[name] for name in ("prompt", "response"))
+    prompt, response = read.question(span_id), found.fields["response"]
     return (
         f"The span {span.name!r} makes an interaction: it is the topmost one with a prompt "
         f"({prompt.convention}, {prompt.attribute}) and a response ({response.convention}, "
@@ -222,12 +223,20 @@ def _hints(read: TraceReading, spans: list[SpanDiagnosis]) -> list[str]:
             "such as OPENINFERENCE_HIDE_INPUTS, must be off for them to be judged."
         )
     models = [one for one in spans if any(f.field == "model" for f in one.found)]
-    if models and not any(WORDS & read.found[one.span_id].fields.keys() for one in spans):
+    silent = not any(WORDS & found.fields.keys() for found in read.found.values())
+    if models and silent:
         hints.append(
             "Spans name a model but carry no words: this instrumentation records no content unless "
             "it is told to, for instance by "
             "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_AND_EVENT or "
             "TRACELOOP_TRACE_CONTENT=true. If it sends words as log records, send logs here, too."
+        )
+    if silent and any(
+        has_prefix(span.attributes, "haystack.") for span in read.tree.spans.values()
+    ):
+        hints.append(
+            "Haystack sends no words unless HAYSTACK_CONTENT_TRACING_ENABLED=true is set before it "
+            "is imported."
         )
     unmapped = sum(one.verdict == "unmapped" for one in spans)
     if unmapped:

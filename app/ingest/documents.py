@@ -9,7 +9,10 @@ from typing import Any
 from app.ingest.nested import parsed, visible
 from app.ingest.words import MAX_SEARCH_DEPTH, content_texts
 
-_DOCUMENT_KEYS = ("page_content", "content", "text", "document", "body", "chunk", "passage", "node")
+_DOCUMENT_KEYS = (
+    *("page_content", "content", "text", "document.content", "document.page_content"),
+    *("document", "body", "chunk", "passage", "node"),
+)
 _COLLECTION_KEYS = (
     "documents",
     "source_documents",

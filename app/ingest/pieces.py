@@ -11,6 +11,7 @@ from app.ingest.telemetry import LogRecord, Span
 from app.ingest.words import (
     Message,
     Words,
+    first_choice,
     last_assistant_text,
     last_user_text,
     latest_tool_results,
@@ -73,10 +74,11 @@ def inputs(messages: Sequence[Message], attribute: str) -> Pieces:
     yield Piece("tool_results", latest_tool_results(messages), attribute)
 
 
-def outputs(messages: Sequence[Message], attribute: str) -> Pieces:
-    """What the messages that came from a model say."""
+def outputs(messages: Sequence[Message], attribute: str, *, choices: bool | None = None) -> Pieces:
+    """What the messages that came from a model say; of `choices` the first, if they are such."""
     if not messages:
         return
+    messages = first_choice(messages, choices=choices)
     yield Piece("response", last_assistant_text(messages), attribute)
     reasons = [message.finish_reason for message in messages if message.finish_reason]
     yield Piece("finish_reason", reasons[-1] if reasons else None, attribute)

@@ -3,8 +3,10 @@
 Nothing here raises: what has no known shape is None, an empty list, or an uncertain text.
 """
 
+import ast
 import json
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -40,11 +42,16 @@ _RESULT_PARTS = frozenset(
         "function_call_output",
     }
 )
+# The content of Bedrock's messages, which have no type but one key.
+_BLOCKS = frozenset({"text", "toolUse", "toolResult", "reasoningContent", "image", "document"})
 _RESULT_KEYS = ("response", "result", "output", "content")
 _PROMPT_KEYS = (
     "messages",
     "question",
     "query",
+    "query_str",
+    "str_or_query_bundle",
+    "query_bundle",
     "prompt",
     "user_input",
     "user_message",
@@ -60,10 +67,10 @@ _PROMPT_KEYS = (
     "kwargs",
     "args",
 )
+ALTERNATIVES = ("choices", "generations", "candidates")
+_CALLS = frozenset({"tool_call", "tool_calls", "tool_use", "function_call"})
 _RESPONSE_KEYS = (
-    "choices",
-    "generations",
-    "candidates",
+    *ALTERNATIVES,
     "output_text",
     "answer",
     "response",
@@ -77,6 +84,9 @@ _RESPONSE_KEYS = (
     "messages",
     "text",
     "content",
+)
+_BUNDLE = re.compile(
+    r"QueryBundle\(query_str=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")(?:, \w+=.*)?\)$", re.DOTALL
 )
 
 
@@ -185,9 +195,6 @@ def _class_name(item: dict[str, Any]) -> Any:
 def content_texts(content: Any) -> list[str]:
     """The texts of a content: a string, a part or a list of parts, without reasoning."""
     if isinstance(content, str):
-        parts = parsed(content)
-        if isinstance(parts, list) and parts and all(_is_part(part) for part in parts):
-            return content_texts(parts)
         return [visible(content)]
     if isinstance(content, list):
         return [text for part in content for text in _texts_of_part(part)]
@@ -196,8 +203,19 @@ def content_texts(content: Any) -> list[str]:
     return []
 
 
+def unpacked(content: Any) -> Any:
+    """The parts of a content that an attribute could hold as a string only; any other as it is."""
+    parts = parsed(content)
+    is_parts = isinstance(parts, list) and parts and all(_is_part(part) for part in parts)
+    return parts if is_parts else content
+
+
 def _is_part(part: Any) -> bool:
-    return isinstance(part, dict) and _type_of(part) in _TEXT_PARTS | _RESULT_PARTS
+    if not isinstance(part, dict):
+        return False
+    return _type_of(part) in _TEXT_PARTS | _RESULT_PARTS or (
+        len(part) == 1 and part.keys() <= _BLOCKS
+    )
 
 
 def _texts_of_part(part: Any) -> list[str]:
@@ -222,10 +240,11 @@ def _type_of(part: dict[str, Any]) -> str:
 
 
 def _results(content: Any) -> Iterator[str]:
-    parts = parsed(content)
-    for part in parts if isinstance(parts, list) else []:
+    for part in content if isinstance(content, list) else []:
         if isinstance(part, dict) and _type_of(part) in _RESULT_PARTS:
             yield from tool_texts(part)
+        elif isinstance(part, dict) and isinstance(part.get("toolResult"), dict):
+            yield from tool_texts(part["toolResult"])
 
 
 def tool_texts(part: dict[str, Any]) -> list[str]:
@@ -235,7 +254,7 @@ def tool_texts(part: dict[str, Any]) -> list[str]:
         if isinstance(answer, dict) and "value" in answer:
             answer = answer["value"]
         if answer is not None:
-            texts = content_texts(answer)
+            texts = content_texts(unpacked(answer))
             return texts or [json.dumps(answer, ensure_ascii=False)]
     return []
 
@@ -259,6 +278,19 @@ def _last_text(messages: Iterable[Message], role: str) -> str | None:
     return None
 
 
+def first_choice(messages: Sequence[Message], *, choices: bool | None = None) -> list[Message]:
+    """The messages, or the first of those that are alternatives, which is what the user saw.
+
+    They are where each has ended for itself, unless it is known what they are.
+    """
+    apart = all(one.finish_reason and one.role in ("assistant", "") for one in messages)
+    if len(messages) < 2 or not (apart if choices is None else choices):
+        return list(messages)
+    said = [one for one in messages if one.text is not None]
+    answers = [one for one in said if one.finish_reason not in _CALLS]
+    return [*answers, *said, *messages][:1]
+
+
 def system_text(messages: Iterable[Message]) -> str | None:
     """The instructions before the conversation, or None."""
     texts = [message.text for message in messages if message.role == "system" and message.text]
@@ -277,7 +309,17 @@ def latest_tool_results(messages: Iterable[Message]) -> list[str]:
 
 def prompt_of(value: Any, depth: int = 0) -> Words | None:
     """The question in an input of any shape; None when there is nothing in it."""
-    return _search(value, _PROMPT_KEYS, last_user_text, depth)
+    words = _search(value, _PROMPT_KEYS, last_user_text, depth)
+    return None if words is None else Words(_unbundled(words.text), words.certain)
+
+
+def _unbundled(text: str) -> str:
+    """The question in what Python prints of LlamaIndex's QueryBundle; any other text as it is."""
+    match = _BUNDLE.match(text)
+    try:
+        return str(ast.literal_eval(match[1])) if match else text
+    except (ValueError, SyntaxError):
+        return text
 
 
 def response_of(value: Any, depth: int = 0) -> Words | None:
@@ -293,7 +335,7 @@ def _search(value: Any, keys: tuple[str, ...], spoken: Spoken, depth: int) -> Wo
         return None
     messages = messages_of(value)
     if any(message.role for message in messages):
-        text = spoken(messages)
+        text = spoken(first_choice(messages))
         return None if text is None else Words(text, True)
     if isinstance(value, dict):
         return _search_object(value, keys, spoken, depth)
@@ -306,13 +348,22 @@ def _search_object(
     value: dict[str, Any], keys: tuple[str, ...], spoken: Spoken, depth: int
 ) -> Words | None:
     for key in keys:
-        if value.get(key) not in (None, {}, []):
-            words: Words | None = _search(value[key], keys, spoken, depth + 1)
+        held = parsed(value.get(key))
+        if held not in (None, {}, []):
+            one = _first(held) if key in ALTERNATIVES else held
+            words: Words | None = _search(one, keys, spoken, depth + 1)
             if words is not None and words.certain:
                 return words
     if len(value) == 1:
         return _search(next(iter(value.values())), keys, spoken, depth + 1)
     return _uncertain(value)
+
+
+def _first(held: Any) -> Any:
+    """The first of what may be a list, or a list of lists."""
+    while isinstance(held, list) and held:
+        held = held[0]
+    return held
 
 
 def _uncertain(value: Any) -> Words:

@@ -66,6 +66,8 @@ ENVIRONMENTS: Mapping[str, Environment] = {
         [*EXPORTER, "llama-index-core", "openinference-instrumentation-llama-index"],
         ["llama_index"],
     ),
+    # From version 3 on, its tracer is a package of its own.
+    "haystack": Environment([*EXPORTER, "haystack-ai<3"], ["haystack"]),
     "genai": Environment(
         [*OPENAI, "opentelemetry-instrumentation-genai-openai"],
         ["genai_openai_span", "genai_openai_event"],

@@ -512,6 +512,40 @@ def llama_index(url: str, openai_url: str) -> dict[str, Any]:
     return {**WORDS, "contexts": DOCUMENTS, "client": "openinference-instrumentation-llama-index"}
 
 
+def haystack(url: str, openai_url: str) -> dict[str, Any]:
+    """A pipeline of Haystack with retriever and generator, by its own tracer.
+
+    HAYSTACK_CONTENT_TRACING_ENABLED, which it reads when it is imported, lets it send words.
+    """
+    os.environ |= {"HAYSTACK_CONTENT_TRACING_ENABLED": "true", "HAYSTACK_TELEMETRY_ENABLED": ""}
+    from haystack import Document, Pipeline, tracing
+    from haystack.components.builders import ChatPromptBuilder
+    from haystack.components.generators.chat import OpenAIChatGenerator
+    from haystack.components.retrievers.in_memory import InMemoryBM25Retriever
+    from haystack.dataclasses import ChatMessage
+    from haystack.document_stores.in_memory import InMemoryDocumentStore
+    from haystack.tracing.opentelemetry import OpenTelemetryTracer
+    from haystack.utils import Secret
+
+    provider = _provider(url)
+    tracing.enable_tracing(OpenTelemetryTracer(provider.get_tracer("haystack")))
+    store = InMemoryDocumentStore()
+    store.write_documents([Document(content=text) for text in DOCUMENTS])
+    listed = "{% for one in documents %}{{ one.content }} {% endfor %}"
+    asked = [ChatMessage.from_system(SYSTEM), ChatMessage.from_user(f"{listed} {{{{ query }}}}")]
+    key = Secret.from_token("none")
+    pipeline = Pipeline()
+    pipeline.add_component("retriever", InMemoryBM25Retriever(store))
+    pipeline.add_component("asked", ChatPromptBuilder(asked, required_variables="*"))
+    pipeline.add_component("llm", OpenAIChatGenerator(key, MODEL, api_base_url=openai_url))
+    pipeline.connect("retriever", "asked.documents")
+    pipeline.connect("asked.prompt", "llm.messages")
+    pipeline.run({"retriever": {"query": QUESTION}, "asked": {"query": QUESTION}})
+    provider.shutdown()
+    said = {"contexts": DOCUMENTS, "system_prompt": SYSTEM, "model": f"{MODEL}-2026"}
+    return {**WORDS, **said, "client": "haystack-ai"}
+
+
 def openllmetry_langchain(url: str, openai_url: str) -> dict[str, Any]:
     """A chain with a retriever, seen by OpenLLMetry."""
     from langchain_core.language_models.fake_chat_models import FakeListChatModel
@@ -546,6 +580,7 @@ CLIENTS: tuple[Callable[[str, str], dict[str, Any]], ...] = (
     langfuse3,
     traceloop,
     llama_index,
+    haystack,
     openllmetry_langchain,
 )
 

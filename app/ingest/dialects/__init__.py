@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.ingest.dialects.general import opentelemetry, plain, touchstone
+from app.ingest.dialects.haystack import haystack
 from app.ingest.dialects.langfuse import langfuse
 from app.ingest.dialects.langsmith import langsmith
 from app.ingest.dialects.mlflow import mlflow
@@ -27,6 +28,7 @@ from app.ingest.values import clean_text, clean_value
 DIALECTS: tuple[Dialect, ...] = (
     touchstone,
     langfuse,
+    haystack,
     trulens,
     openinference,
     langsmith,
@@ -47,7 +49,7 @@ DIALECTS: tuple[Dialect, ...] = (
 _NAMED = [
     (dialect.__module__.rpartition(".")[2].replace("_", "-"), dialect) for dialect in DIALECTS
 ]
-EXTRACTOR = "5"
+EXTRACTOR = "6"
 """Raised whenever the same spans give other interactions; `doctor --reextract` then reads anew."""
 MAX_SEGMENTS = 30
 MAX_SEGMENT = 64

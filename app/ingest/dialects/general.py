@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.ingest.documents import documents_of
+from app.ingest.nested import visible
 from app.ingest.pieces import (
     SEGMENT,
     Piece,
@@ -42,7 +43,13 @@ RESOURCE_SEGMENTS = {
 
 
 def touchstone(span: Span, logs: Sequence[LogRecord]) -> Pieces:
-    """Segments that the application names itself."""
+    """Words, exactly as they are, and segments that the application names itself."""
+    for field in ("prompt", "response", "system_prompt"):
+        words = span.attributes.get(f"touchstone.{field}")
+        if isinstance(words, str):
+            yield Piece(field, visible(words), f"touchstone.{field}")
+    documents = documents_of(span.attributes.get("touchstone.contexts"))
+    yield Piece("contexts", documents, "touchstone.contexts")
     yield from segments_under(span.attributes, "touchstone.segment.")
 
 

@@ -30,7 +30,7 @@ from app.ingest.pieces import (
     token_pieces,
 )
 from app.ingest.telemetry import LogRecord, Span
-from app.ingest.words import messages_of
+from app.ingest.words import ALTERNATIVES, messages_of
 
 KINDS = {
     "llm": LLM,
@@ -67,9 +67,9 @@ def openinference(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     yield from kind_piece(kind, KINDS, "openinference.span.kind")
     sent = _messages(attributes, "llm.input_messages")
     yield from inputs(messages_of(sent), "llm.input_messages")
-    yield from outputs(
-        messages_of(_messages(attributes, "llm.output_messages")), "llm.output_messages"
-    )
+    answered = messages_of(_messages(attributes, "llm.output_messages"))
+    choices = len(answered) > 1 and _are_choices(attributes.get("output.value"))
+    yield from outputs(answered, "llm.output_messages", choices=choices or None)
     yield from _completions(attributes)
     yield from _documents(attributes, "reranker.output_documents")
     yield from _documents(attributes, "retrieval.documents")
@@ -122,6 +122,12 @@ def _message(fields: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _are_choices(answer: Any) -> bool:
+    """Whether a whole answer of a client says that its messages are alternatives."""
+    held = parsed(answer)
+    return isinstance(held, dict) and any(isinstance(held.get(key), list) for key in ALTERNATIVES)
+
+
 def _completions(attributes: Mapping[str, Any]) -> Pieces:
     """Prompts and choices of completion models, which know no roles."""
     asked = [fields.get("prompt.text") for fields in indexed(attributes, "llm.prompts")]
@@ -134,6 +140,13 @@ def _completions(attributes: Mapping[str, Any]) -> Pieces:
 
 def _documents(attributes: Mapping[str, Any], prefix: str) -> Pieces:
     contents = [fields.get("document.content") for fields in indexed(attributes, prefix)]
-    contents = contents or [parsed(attributes.get(prefix))]
+    held = parsed(attributes.get(prefix))
+    # An attribute can hold a list of structures as strings only.
+    contents = contents or ([_structure(one) for one in held] if isinstance(held, list) else [held])
     documents = [text for content in contents for text in documents_of(content)]
     yield Piece("contexts", documents, f"{prefix}.N.document.content")
+
+
+def _structure(item: Any) -> Any:
+    held = parsed(item)
+    return held if isinstance(held, dict) and has_prefix(held, "document") else item

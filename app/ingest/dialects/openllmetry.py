@@ -28,7 +28,7 @@ from app.ingest.pieces import (
     token_pieces,
 )
 from app.ingest.telemetry import LogRecord, Span
-from app.ingest.words import messages_of
+from app.ingest.words import messages_of, unpacked
 
 KINDS = {"workflow": CHAIN, "task": CHAIN, "agent": AGENT, "tool": TOOL}
 REQUESTS = {"chat": LLM, "completion": LLM, "embedding": EMBEDDING, "rerank": RERANKER}
@@ -66,7 +66,7 @@ def openllmetry(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     yield from inputs(messages_of(sent), "gen_ai.prompt.N.content")
     answered = [_message(fields) for fields in indexed(attributes, "gen_ai.completion")]
     answered = [{"role": "assistant"} | message for message in answered]
-    yield from outputs(messages_of(answered), "gen_ai.completion.N.content")
+    yield from outputs(messages_of(answered), "gen_ai.completion.N.content", choices=True)
     yield from text_pieces(attributes, TEXTS)
     yield from token_pieces(attributes, TOKENS)
     version = attributes.get("traceloop.prompt.version")
@@ -96,6 +96,7 @@ def _is_retrieval(span: Span) -> bool:
 
 def _message(fields: Mapping[str, Any]) -> dict[str, Any]:
     message = {name: fields.get(name) for name in ("role", "content", "finish_reason")}
+    message["content"] = unpacked(message["content"])
     kept = {name: value for name, value in message.items() if value is not None}
     return kept | {"tool_calls": has_prefix(fields, "tool_calls.")}
 

@@ -30,7 +30,7 @@ from app.ingest.pieces import (
     token_pieces,
 )
 from app.ingest.telemetry import LogRecord, Span
-from app.ingest.words import content_texts, messages_of
+from app.ingest.words import content_texts, messages_of, unpacked
 
 KINDS = {
     "chat": LLM,
@@ -69,8 +69,11 @@ def otel_genai(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     yield from kind_piece(
         span.attributes.get("gen_ai.operation.name"), KINDS, "gen_ai.operation.name"
     )
+    # An agent's messages follow each other; a model's are alternatives.
+    kind = KINDS.get(str(span.attributes.get("gen_ai.operation.name")).lower())
+    choices = False if kind in (AGENT, CHAIN) else None
     for place, attributes in _sources(span, logs):
-        yield from _located(_current(attributes), place)
+        yield from _located(_current(attributes, choices), place)
 
 
 def otel_genai_events(span: Span, logs: Sequence[LogRecord]) -> Pieces:
@@ -114,13 +117,12 @@ def _located(pieces: Pieces, place: str) -> Pieces:
         yield Piece(piece.field, piece.value, place + piece.attribute, piece.certain)
 
 
-def _current(attributes: Mapping[str, Any]) -> Pieces:
+def _current(attributes: Mapping[str, Any], choices: bool | None) -> Pieces:
     instructions = content_texts(parsed(attributes.get("gen_ai.system_instructions")))
     yield Piece("system_prompt", "\n".join(instructions) or None, "gen_ai.system_instructions")
     yield from inputs(messages_of(attributes.get("gen_ai.input.messages")), "gen_ai.input.messages")
-    yield from outputs(
-        messages_of(attributes.get("gen_ai.output.messages")), "gen_ai.output.messages"
-    )
+    answered = messages_of(attributes.get("gen_ai.output.messages"))
+    yield from outputs(answered, "gen_ai.output.messages", choices=choices)
     documents = documents_of(attributes.get("gen_ai.retrieval.documents"))
     yield Piece("contexts", documents, "gen_ai.retrieval.documents")
     answer = result_texts(attributes.get("gen_ai.tool.call.result"))
@@ -134,9 +136,9 @@ def _current(attributes: Mapping[str, Any]) -> Pieces:
 def _old_message(name: str, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The event as a message; a choice holds its message one level deeper."""
     inner = parsed(body.get("message"))
-    if isinstance(inner, str):
+    if isinstance(inner, str | list):
         inner = {"content": inner}
     message = inner if isinstance(inner, dict) else body
     role = message.get("role") or OLD_ROLES[name]
-    reason = body.get("finish_reason")
-    return name, {**message, "role": role, "finish_reason": reason}
+    content, reason = unpacked(message.get("content")), body.get("finish_reason")
+    return name, {**message, "role": role, "content": content, "finish_reason": reason}

@@ -1,0 +1,231 @@
+"""What was sent is what is found, word for word, also where it looks like something else."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.test_dialects import found, messages, text
+
+PARTS = json.dumps([{"type": "text", "text": "Soon."}])
+
+
+def choices(*pairs: tuple[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"role": "assistant", "parts": text(words), "finish_reason": reason}
+        for words, reason in pairs
+    ]
+
+
+# Of several answers, the first
+
+
+def test_of_several_choices_the_first_is_the_answer() -> None:
+    values = found(gen_ai__output__messages=choices(("A", "stop"), ("B", "length")))
+    assert (values["response"], values["finish_reason"]) == ("A", "stop")
+
+
+def test_messages_that_follow_each_other_are_no_choices() -> None:
+    before_call = choices(("Let me look.", "tool_call"), ("In 3 days.", "stop"))
+    assert found(gen_ai__output__messages=before_call)["response"] == "In 3 days."
+    plain = messages(("assistant", text("Let me look.")), ("assistant", text("In 3 days.")))
+    assert found(gen_ai__output__messages=plain)["response"] == "In 3 days."
+    agent = {"gen_ai.operation.name": "invoke_agent"}
+    steps = choices(("Let me look.", "stop"), ("In 3 days.", "stop"))
+    assert found(gen_ai__output__messages=steps, **agent)["response"] == "In 3 days."
+
+
+def test_old_events_and_numbered_completions_are_choices() -> None:
+    events = [
+        {"name": "gen_ai.choice", "attributes": {"finish_reason": "stop", "message": words}}
+        for words in ("A", "B")
+    ]
+    assert found(events=events)["response"] == "A"
+    numbered = {f"gen_ai.completion.{n}.content": words for n, words in enumerate("AB")}
+    assert found(**numbered)["response"] == "A"
+
+
+def test_openinference_tells_choices_by_the_whole_answer() -> None:
+    two = {f"llm.output_messages.{n}.message.content": words for n, words in enumerate("AB")}
+    assert found(**two)["response"] == "B"
+    whole = json.dumps({"choices": [{"index": 0}, {"index": 1}]})
+    assert found(**two, output__value=whole)["response"] == "A"
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        {"choices": [{"text": "A", "index": 0}, {"text": "B", "index": 1}]},
+        {"choices": [{"message": {"role": "assistant", "content": text}} for text in "AB"]},
+        {"candidates": [{"content": {"role": "model", "parts": [{"text": t}]}} for t in "AB"]},
+        {"generations": [[{"text": "A", "message": {"content": "A"}}, {"text": "B"}]]},
+    ],
+    ids=["completions", "chat", "gemini", "langchain"],
+)
+def test_of_the_alternatives_in_a_whole_answer_the_first_is_taken(whole: Any) -> None:
+    assert found(output__value=json.dumps(whole))["response"] == "A"
+
+
+# Plain text stays plain text
+
+
+def test_text_that_looks_like_parts_stays_as_it_was_typed() -> None:
+    sent = [{"role": "user", "content": PARTS}]
+    said = [{"role": "assistant", "content": PARTS}]
+    for given, answered in (
+        ("gen_ai__input__messages", "gen_ai__output__messages"),
+        ("langfuse__observation__input", "langfuse__observation__output"),
+        ("input__value", "output__value"),
+    ):
+        values = found(**{given: json.dumps(sent), answered: json.dumps(said)})
+        assert (values["prompt"], values["response"]) == (PARTS, PARTS)
+
+
+def test_parts_that_an_attribute_holds_as_a_string_are_read() -> None:
+    numbered = {
+        "gen_ai.prompt.0.role": "user",
+        "gen_ai.prompt.0.content": PARTS,
+        "gen_ai.completion.0.content": PARTS,
+    }
+    values = found(**numbered)
+    assert (values["prompt"], values["response"]) == ("Soon.", "Soon.")
+    strands = [
+        {"name": "gen_ai.user.message", "attributes": {"content": '[{"text": "When?"}]'}},
+        {"name": "gen_ai.choice", "attributes": {"message": '[{"text": "Soon."}]'}},
+    ]
+    values = found(events=strands)
+    assert (values["prompt"], values["response"]) == ("When?", "Soon.")
+    result = json.dumps([{"toolResult": {"toolUseId": "1", "content": [{"text": "in 3 days"}]}}])
+    strands.insert(1, {"name": "gen_ai.tool.message", "attributes": {"content": result}})
+    assert found(events=strands)["tool_results"] == ["in 3 days"]
+
+
+# Our own names
+
+
+def test_our_own_attributes_are_taken_as_they_are_and_win() -> None:
+    answer = json.dumps({"answer": "Soon.", "role": "assistant"})
+    own = {"prompt": PARTS, "response": answer, "contexts": ["A", '{"text": "B"}']}
+    values = found(
+        **{f"touchstone.{name}": value for name, value in own.items()},
+        gen_ai__input__messages=json.dumps(messages(("user", text("When?")))),
+        output__value="generic",
+        contexts=["C"],
+    )
+    assert {name: values[name] for name in own} == own
+    assert found(touchstone__response="")["response"] == ""
+    assert found(touchstone__contexts='["A", "B"]')["contexts"] == ["A", "B"]
+
+
+# LlamaIndex
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "QueryBundle(query_str='When?', image_path=None, custom_embedding_strs=None)",
+        'QueryBundle(query_str="When?")',
+        json.dumps({"str_or_query_bundle": "QueryBundle(query_str='When?', embedding=[0.1])"}),
+        json.dumps({"query_bundle": {"query_str": "When?", "image_path": None}}),
+    ],
+)
+def test_the_question_in_a_query_bundle_is_found(asked: str) -> None:
+    assert found(input__value=asked)["prompt"] == "When?"
+
+
+def test_a_question_about_query_bundles_stays_as_it_is() -> None:
+    for asked in ("QueryBundle(query_str='a') or not?", "What is QueryBundle(query_str='a')"):
+        assert found(input__value=asked)["prompt"] == asked
+    quoted = "QueryBundle(query_str='Who\\'s \"it\"?\\n', image_path=None)"
+    assert found(input__value=quoted)["prompt"] == 'Who\'s "it"?\n'
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        json.dumps([{"document.content": "A", "document.id": "1"}, {"document.content": "B"}]),
+        json.dumps([{"document": {"content": "A"}}, {"document": {"content": "B"}}]),
+        ['{"document.content": "A", "document.score": 1.0}', '{"document.content": "B"}'],
+    ],
+)
+def test_openinference_documents_may_be_json(documents: Any) -> None:
+    assert found(retrieval__documents=documents)["contexts"] == ["A", "B"]
+
+
+# Haystack
+
+
+def said(role: str, *parts: dict[str, Any], **meta: Any) -> dict[str, Any]:
+    return {"role": role, "meta": meta, "name": None, "content": list(parts)}
+
+
+def component(kind: str, given: Any, answered: Any) -> dict[str, Any]:
+    return found(
+        haystack__component__type=kind,
+        haystack__component__input=json.dumps(given),
+        haystack__component__output=json.dumps(answered),
+    )
+
+
+def test_haystack_generators_say_answer_model_and_tokens() -> None:
+    meta = {"model": "m", "finish_reason": "stop", "usage": {"prompt_tokens": 9}}
+    plain = component(
+        "HuggingFaceAPIGenerator", {"prompt": "Q"}, {"replies": ["A"], "meta": [meta]}
+    )
+    chat = component(
+        "OpenAIChatGenerator",
+        {"messages": [said("system", {"text": "S"}), said("user", {"text": "Q"})]},
+        {"replies": [said("assistant", {"text": "A"}, **meta), said("assistant", {"text": "B"})]},
+    )
+    for values in (plain, chat):
+        found_values = [values[name] for name in ("kind", "prompt", "response", "model")]
+        assert found_values == ["llm", "Q", "A", "m"]
+        assert (values["input_tokens"], values["finish_reason"]) == (9, "stop")
+    assert chat["system_prompt"] == "S"
+
+
+def test_haystack_retrievers_rankers_and_tools_are_steps() -> None:
+    documents = {"documents": [{"id": "1", "content": "A"}, {"id": "2", "content": "B"}]}
+    found_values = component("InMemoryBM25Retriever", {"query": "Q"}, documents)
+    assert (found_values["kind"], found_values["contexts"]) == ("retriever", ["A", "B"])
+    assert component("SentenceTransformersSimilarityRanker", {}, documents)["kind"] == "reranker"
+    result = {"tool_call_result": {"result": "in 3 days", "origin": {}, "error": False}}
+    invoked = component("ToolInvoker", {}, {"tool_messages": [said("tool", result)]})
+    assert (invoked["kind"], invoked["tool_results"]) == ("tool", ["in 3 days"])
+    step = found(**{"haystack.agent.step.tool.output": "in 3 days"})
+    assert (step["kind"], step["tool_results"]) == ("tool", ["in 3 days"])
+
+
+def test_haystack_agents_say_their_last_words() -> None:
+    call = {"tool_call": {"tool_name": "look", "arguments": {}}}
+    asked = [said("user", {"text": "Q"})]
+    whole = [
+        *asked,
+        said("assistant", {"text": "Looking."}, call),
+        said("assistant", {"text": "A"}),
+    ]
+    agent = {
+        "haystack.agent.max_steps": 100,
+        "haystack.agent.input": json.dumps({"messages": asked}),
+        "haystack.agent.output": json.dumps({"messages": whole, "last_message": whole[-1]}),
+    }
+    for values in (found(**agent), component("Agent", {"messages": asked}, {"messages": whole})):
+        assert [values[name] for name in ("kind", "prompt", "response")] == ["agent", "Q", "A"]
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        {"llm": {"replies": ["A", "B"], "meta": [{}]}},
+        {"llm": {"replies": [said("assistant", {"text": "A"})]}},
+        {"answers": {"answers": [{"type": "x", "init_parameters": {"data": "A", "query": "Q"}}]}},
+        {"agent": {"messages": [said("user", {"text": "Q"}), said("assistant", {"text": "A"})]}},
+    ],
+    ids=["generator", "chat", "answers", "agent"],
+)
+def test_haystack_pipelines_say_the_question_and_the_answer(answered: Any) -> None:
+    values = found(
+        haystack__pipeline__input_data=json.dumps({"b": {"query": "Q"}, "a": {"template": "t"}}),
+        haystack__pipeline__output_data=json.dumps(answered),
+    )
+    assert [values[name] for name in ("kind", "prompt", "response")] == ["chain", "Q", "A"]
