@@ -1,27 +1,25 @@
 """Scoring on demand, outside the web process, so that it stays light and outlives a dying judge.
 
 One child process loads the evaluators, at the start of the server or at the first request, and
-keeps them. It is asked one request at a time. A child that dies or takes too long is replaced; the
-request that saw it gets Busy.
+keeps them. It is asked one request at a time. An evaluator that dies or does not answer in time
+fails alone and says so: the child is replaced, and the others answer. One that keeps on hanging is
+left alone for a while, as the worker leaves it.
 """
 
 import logging
-import signal
 import threading
-from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
+import time
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from app.child import Child, answer_all
 from app.criteria import Criteria
 from app.errors import Busy
-from app.judge import NotJudged, evaluation_json, judge_batch, make_ready
+from app.isolation import LOST, Isolated, JudgeHost, Load
+from app.judge import NotAsked, NotJudged, evaluation_json, judge_batch
 from app.verdicts import Fault
-from evaluators.protocol import Abstention, Evaluator, Sample, Verdict
+from evaluators.protocol import Computation, Evaluator, EvaluatorSpec, Sample
 
 EvaluationJson: TypeAlias = dict[str, Any]
-Load: TypeAlias = Callable[[], Sequence[Evaluator]]
-"""Makes the evaluators; a module-level function, or a partial of one, that a child can import."""
 START_SECONDS = 120.0
 ANSWER_SECONDS = 30.0
 WARM_UP = Sample("How long do refunds take?", "Five days.", ("Refunds take five days.",))
@@ -55,26 +53,30 @@ class JudgeProcess:
     def __init__(
         self,
         load: Load,
+        specs: Sequence[EvaluatorSpec],
         criteria: Criteria,
         *,
         start_seconds: float = START_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        self._load, self._criteria = load, criteria
+        self._host = JudgeHost(load, answer_seconds=answer_seconds, start_seconds=start_seconds)
+        self._evaluators = [Isolated(spec, self._host) for spec in specs]
+        self._criteria = criteria
         self._start_seconds, self._answer_seconds = start_seconds, answer_seconds
         self._lock = threading.Lock()
-        self._child: Child | None = None
-        self._is_ready = self._is_closed = False
+        self._is_closed = False
 
     def __call__(
         self, samples: Sequence[Sample], criteria: Sequence[str] | None
     ) -> list[list[EvaluationJson]]:
         """The evaluations of each sample, in the order of the samples, or Busy."""
-        patience = self._answer_seconds if self._is_ready else self._start_seconds
+        patience = self._answer_seconds if self._host.is_ready else self._start_seconds
         if not self._lock.acquire(timeout=patience):
             raise Busy("the judges are busy with other requests; send the same request again")
         try:
-            return self._ask(samples, criteria)
+            self._start()
+            asked = [AskedOnce(one, seconds=self._answer_seconds) for one in self._evaluators]
+            return judge_samples(asked, self._criteria, samples, criteria)
         finally:
             self._lock.release()
 
@@ -85,12 +87,7 @@ class JudgeProcess:
     def close(self) -> None:
         """End the child, if there is one, for good."""
         self._is_closed = True
-        self._end()
-
-    def _end(self) -> None:
-        child, self._child, self._is_ready = self._child, None, False
-        if child is not None:
-            child.end()
+        self._host.end()
 
     def _warm(self) -> None:
         try:
@@ -100,62 +97,58 @@ class JudgeProcess:
                 return
             logger.warning("the judges could not be started beforehand: %s", error.detail)
 
-    def _ask(
-        self, samples: Sequence[Sample], criteria: Sequence[str] | None
-    ) -> list[list[EvaluationJson]]:
+    def _start(self) -> None:
         try:
-            child = self._child or self._start()
-            child.pipe.send((list(samples), criteria))
-            answer: list[list[EvaluationJson]] = self._receive(child, self._answer_seconds)
+            if not self._host.is_ready:
+                self._host.start()
+        except TimeoutError:
+            self._host.end()
+            raise Busy(
+                f"the judges did not start within {self._start_seconds:g} s; send the same request "
+                "again"
+            ) from None
         except (EOFError, OSError):
-            self._end()
+            self._host.end()
             raise Busy(
                 "the judge process died and is replaced; send the same request again"
             ) from None
-        return answer
-
-    def _start(self) -> Child:
-        self._child = Child(serve_judge, self._load, self._criteria)
-        self._receive(self._child, self._start_seconds)
-        self._is_ready = True
-        return self._child
-
-    def _receive(self, child: Child, seconds: float) -> Any:
-        try:
-            return child.receive(seconds)
-        except TimeoutError:
-            self._end()
-            raise Busy(
-                f"the judges did not answer within {seconds:g} s; send fewer items at a time"
-            ) from None
 
 
-def serve_judge(pipe: Connection, load: Load, criteria: Criteria) -> None:
-    """Answer requests from the pipe until its other end is closed; runs in the child."""
-    # Ctrl-C reaches the whole group; the parent decides when this process ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    evaluators = [ready_or_not(one) for one in load()]
-    answer_all(pipe, "ready", lambda asked: judge_samples(evaluators, criteria, *asked))
+class AskedOnce:
+    """An evaluator for one request: what it says of each sample, or why it says nothing.
 
+    One that hangs or dies is asked nothing more in this request, so that the others need not wait.
+    """
 
-class NotLoaded:
-    """An evaluator that cannot be loaded: it says why of every sample, and stops no other."""
-
-    def __init__(self, evaluator: Evaluator, fault: Fault) -> None:
-        self.spec, self._fault = evaluator.spec, fault
+    def __init__(self, evaluator: Isolated, *, seconds: float) -> None:
+        self.spec, self._evaluator, self._seconds = evaluator.spec, evaluator, seconds
+        self._ends_at: float | None = None
+        self._lost: Fault | None = None
 
     def load(self) -> None:
-        """Nothing to load."""
+        """Nothing to do: the host loads when it starts."""
 
-    def evaluate(self, samples: Sequence[Sample]) -> Sequence[Verdict | Abstention]:
-        """No verdict, but the fault that was made."""
-        raise NotJudged(self._fault)
+    def evaluate(self, samples: Sequence[Sample]) -> list[Any]:
+        """What the evaluator says; NotJudged with the reason when it says nothing."""
+        now = time.monotonic()
+        self._ends_at = self._ends_at or now + self._seconds
+        if now > self._ends_at and self._lost is None:
+            words = f"it needs more than {self._seconds:g} s; send fewer items at a time."
+            self._lost = Fault("TimeLimit", words)
+        if self._lost is not None:
+            raise NotJudged(self._lost)
+        try:
+            return self._evaluator.evaluate(samples)
+        except NotAsked as error:
+            raise NotJudged(self._evaluator.fault or Fault("NotAsked", str(error))) from None
+        except NotJudged as error:
+            self._lost = error.fault if error.fault.kind in LOST else None
+            raise
 
-
-def ready_or_not(evaluator: Evaluator) -> Evaluator:
-    """The evaluator, loaded, or one in its place that tells why it cannot be."""
-    fault = make_ready(evaluator)
-    return evaluator if fault is None else NotLoaded(evaluator, fault)
+    @property
+    def computation(self) -> Computation | None:
+        """How its last answer was computed, if it tells."""
+        return self._evaluator.computation
 
 
 def judge_samples(

@@ -28,7 +28,7 @@ REST_SECONDS = 600.0
 # After any of these, nothing that the process asks of its device can be trusted.
 DEVICE_FAULTS = ("cuda error", "acceleratorerror", "device-side assert", "cublas", "cudnn")
 
-logger = logging.getLogger("touchstone.worker")
+logger = logging.getLogger("touchstone.judges")
 
 
 class JudgeHost:
@@ -40,6 +40,8 @@ class JudgeHost:
         self._load, self._answer_seconds, self._start_seconds = load, answer_seconds, start_seconds
         self._child: Child | None = None
         self._start_again_at = 0.0
+        self.is_ready = False
+        """Whether the process runs and has loaded what it can."""
         self.faults: Mapping[str, Fault] = {}
         """For each evaluator that cannot be loaded, by its name, why."""
         self.computations: dict[str, Computation | None] = {}
@@ -49,6 +51,7 @@ class JudgeHost:
         """Start the process, which loads what it can; OSError or EOFError when it does not."""
         self._child = Child(serve_evaluators, self._load, self._answer_seconds)
         self.faults = self._child.receive(self._start_seconds)
+        self.is_ready = True
 
     def ask(self, name: str, samples: Sequence[Sample]) -> list[Any] | Fault:
         """What the evaluator of that name says of the samples, or what went wrong."""
@@ -85,7 +88,7 @@ class JudgeHost:
 
     def end(self) -> int | None:
         """End the process, if there is one; its exit code, if it had ended by itself."""
-        child, self._child = self._child, None
+        child, self._child, self.is_ready = self._child, None, False
         return child.end() if child is not None else None
 
 
@@ -120,6 +123,11 @@ class Isolated:
     def computation(self) -> Computation | None:
         """How its last answer was computed, if it tells."""
         return self._host.computations.get(self.spec.name)
+
+    @property
+    def fault(self) -> Fault | None:
+        """Why it cannot be loaded, or None."""
+        return self._host.faults.get(self.spec.name)
 
     @property
     def trouble(self) -> str | None:

@@ -45,13 +45,14 @@ def create_app(
     app.state.writer = Writer(app.state.engine)
     app.state.held = Held()
     app.state.rates = Rates()
+    found = find_evaluators(settings) if evaluators is None else list(evaluators)
+    specs = [one.spec for one in found if one.spec.criterion in criteria.by_name]
+    app.state.specs = specs
     if evaluators is None:
-        found = find_evaluators(settings)
-        app.state.score = JudgeProcess(partial(find_evaluators, settings), criteria)
+        load = partial(find_evaluators, settings)
+        app.state.score = JudgeProcess(load, specs, criteria)
     else:
-        found = list(evaluators)
         app.state.score = InProcessJudge(found, criteria)
-    app.state.specs = [one.spec for one in found if one.spec.criterion in criteria.by_name]
     metrics.install_metrics(app)
     for router in (receive.router, api.router, metrics.router, routes.router):
         app.include_router(router)

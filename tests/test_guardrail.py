@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,8 @@ import pytest
 
 from app.criteria import Criteria
 from app.errors import Busy
-from app.guardrail import InProcessJudge, JudgeProcess, serve_judge
+from app.guardrail import InProcessJudge, JudgeProcess
+from app.isolation import LOST_IN_A_ROW, serve_evaluators
 from evaluators.protocol import Evaluator, EvaluatorSpec, Sample, Verdict
 from tests.builders import FAKE_EVALUATORS
 from tests.moody import moody_evaluators
@@ -42,13 +44,16 @@ def fragile() -> Sequence[Evaluator]:
     return [*FAKE_EVALUATORS[:-1], Fragile()]
 
 
+SPECS = [one.spec for one in fragile()]
+
+
 def broken() -> Sequence[Evaluator]:
     raise SystemExit("no weights")
 
 
 @pytest.fixture
 def judge(criteria: Criteria) -> Iterator[JudgeProcess]:
-    judge = JudgeProcess(partial(fragile), criteria, answer_seconds=10.0)
+    judge = JudgeProcess(partial(fragile), SPECS, criteria, answer_seconds=10.0)
     yield judge
     judge.close()
 
@@ -65,30 +70,57 @@ def test_a_child_process_answers_as_the_same_judges_do_here(
     assert labels(judge, RUDE, KIND) == ["toxic", "none"]
 
 
-def test_a_dead_child_is_replaced_and_its_request_may_come_again(judge: JudgeProcess) -> None:
-    with pytest.raises(Busy, match="died"):
-        judge([Sample("", "die")], None)
+def test_an_evaluator_that_dies_fails_alone_and_its_child_is_replaced(judge: JudgeProcess) -> None:
+    *others, fragile = judge([Sample("Hello?", "die", ("Hello.",))], None)[0]
+    assert {one["status"] for one in others} == {"scored"}
+    assert (fragile["status"], fragile["error_type"]) == ("failed", "ProcessEnded")
     assert labels(judge, KIND) == ["none"]
 
 
-def test_a_judge_that_takes_too_long_is_replaced(criteria: Criteria) -> None:
-    judge = JudgeProcess(fragile, criteria, answer_seconds=0.2)
+def test_an_evaluator_that_hangs_fails_alone_and_rests_when_it_keeps_on(
+    criteria: Criteria,
+) -> None:
+    specs = [one.spec for one in moody_evaluators()]
+    judge = JudgeProcess(moody_evaluators, specs, criteria, answer_seconds=0.5)
+    hanging = [Sample("", "hang") for _ in range(3)]
     try:
-        with pytest.raises(Busy, match=r"0\.2 s"):
-            judge([Sample("", "wait")], None)
-        assert judge._child is None
+        for _ in range(LOST_IN_A_ROW):
+            # Each is waited for once, whatever the number of items, or it would rest sooner.
+            rows = judge(hanging, None)
+            assert {one["error_type"] for row in rows for one in row} == {"TimeLimit"}
+            assert "did not answer within 0.5 s" in rows[0][0]["explanation"]
+        [[moody, other]] = judge([KIND], None)
+    finally:
+        judge.close()
+    assert (moody["status"], other["error_type"]) == ("failed", "NotAsked")
+    assert "3 times in a row" in moody["explanation"]
+
+
+def test_a_request_that_is_too_large_says_so_and_makes_nobody_rest(criteria: Criteria) -> None:
+    specs = [one.spec for one in moody_evaluators()]
+    judge = JudgeProcess(moody_evaluators, specs, criteria, answer_seconds=1.0)
+    try:
+        judge([KIND], None)
+        judge._answer_seconds = 0.0
+        for _ in range(LOST_IN_A_ROW):
+            rows = judge([KIND] * 40, None)
+            assert rows[0][0]["status"] == "scored"
+            assert "send fewer items at a time" in rows[-1][0]["explanation"]
+        judge._answer_seconds = 1.0
+        assert judge([KIND], None)[0][0]["status"] == "scored"
     finally:
         judge.close()
 
 
 def test_a_judge_that_cannot_start_is_busy_and_not_a_crash(criteria: Criteria) -> None:
-    judge = JudgeProcess(broken, criteria)
+    judge = JudgeProcess(broken, SPECS, criteria)
     with pytest.raises(Busy, match="died"):
         judge([KIND], None)
 
 
 def test_an_evaluator_that_cannot_be_loaded_says_why_and_stops_no_other(criteria: Criteria) -> None:
-    judge = JudgeProcess(partial(moody_evaluators, weights=False), criteria)
+    specs = [one.spec for one in moody_evaluators()]
+    judge = JudgeProcess(partial(moody_evaluators, weights=False), specs, criteria)
     try:
         [[moody, other]] = judge([KIND], None)
     finally:
@@ -99,7 +131,7 @@ def test_an_evaluator_that_cannot_be_loaded_says_why_and_stops_no_other(criteria
 
 def test_closing_ends_the_child(judge: JudgeProcess) -> None:
     judge([KIND], None)
-    child = judge._child
+    child = judge._host._child
     assert child is not None
     judge.close()
     assert not child.process.is_alive()
@@ -118,16 +150,16 @@ def test_an_evaluator_of_an_unknown_criterion_is_left_out(criteria: Criteria) ->
 def test_a_judge_that_was_warmed_is_there_before_the_first_request(judge: JudgeProcess) -> None:
     judge.warm()
     first = labels(judge, KIND, RUDE)
-    child = judge._child
+    child = judge._host._child
     assert first == ["none", "toxic"]
     assert labels(judge, RUDE) == ["toxic"]
-    assert judge._child is child
+    assert judge._host._child is child
 
 
 def test_judges_that_cannot_be_warmed_do_not_stop_the_server(
     criteria: Criteria, caplog: pytest.LogCaptureFixture
 ) -> None:
-    judge = JudgeProcess(partial(broken), criteria)
+    judge = JudgeProcess(partial(broken), SPECS, criteria)
     judge._warm()
     assert "could not be started beforehand" in caplog.text
     judge.close()
@@ -136,12 +168,12 @@ def test_judges_that_cannot_be_warmed_do_not_stop_the_server(
 def test_a_server_that_ends_while_its_judges_start_says_nothing_of_them(
     criteria: Criteria, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    judge = JudgeProcess(partial(fragile), criteria)
+    judge = JudgeProcess(partial(fragile), SPECS, criteria)
     warming = threading.Thread(target=judge._warm)
     warming.start()
-    while judge._child is None:
+    while judge._host._child is None:
         time.sleep(0.01)
-    child = judge._child
+    child = judge._host._child
     judge.close()
     child.process.join()
     warming.join()
@@ -149,8 +181,13 @@ def test_a_server_that_ends_while_its_judges_start_says_nothing_of_them(
     assert capfd.readouterr().err == ""
 
 
-def test_a_child_whose_parent_is_gone_ends_without_a_word(criteria: Criteria) -> None:
+def test_a_child_whose_parent_is_gone_ends_without_a_word() -> None:
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     ours, far_end = multiprocessing.Pipe()
-    ours.send(([KIND], None))
+    ours.send((SPECS[0].name, [KIND]))
     ours.close()
-    serve_judge(far_end, fragile, criteria)
+    try:
+        serve_evaluators(far_end, fragile, 10.0)
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
