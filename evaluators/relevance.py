@@ -17,6 +17,7 @@ from evaluators.signals import content_words, is_refusal
 from evaluators.tuned import Encoders
 from evaluators.weights import bundled_head
 
+ABOUT_ANY = "The prompt asks for something to be done with the contexts, whatever they are about."
 LISTED = 20
 """Of how many contexts an explanation gives the scores."""
 
@@ -71,16 +72,22 @@ class AnswerRelevance(_RelevanceEvaluator):
     def __init__(self, encoders: Encoders) -> None:
         super().__init__(encoders, "answer_relevance", frozenset({"prompt", "response"}))
         self._base = encoders.base
+        self._whole_prompt: Any = None
 
     def _reader(self) -> Any:
+        from evaluators.heads.manner import whole_prompt  # noqa: PLC0415
         from evaluators.heads.relevance import read_answers  # noqa: PLC0415
 
         self._base.load()
+        self._whole_prompt = whole_prompt
         return partial(read_answers, embed=self._base.vectors)
 
     def evaluate(self, samples: Sequence[Sample]) -> Sequence[Verdict | Abstention]:
         """One verdict per sample; its evidence is the part that answers the prompt most."""
-        pairs = [(sample.prompt, sample.response) for sample in samples]
+        pairs = [
+            (self._whole_prompt(sample.prompt, sample.contexts), sample.response)
+            for sample in samples
+        ]
         scored = self._scores(pairs, "answers")
         return [
             Verdict(
@@ -97,17 +104,34 @@ class ContextRelevance(_RelevanceEvaluator):
 
     def __init__(self, encoders: Encoders) -> None:
         super().__init__(encoders, "context_relevance", frozenset({"prompt", "contexts"}))
+        self._is_about_contexts: Any = None
 
     def _reader(self) -> Any:
+        from evaluators.heads.manner import is_about_contexts  # noqa: PLC0415
         from evaluators.heads.relevance import read_passages  # noqa: PLC0415
 
+        self._is_about_contexts = is_about_contexts
         return read_passages
 
     def evaluate(self, samples: Sequence[Sample]) -> Sequence[Verdict | Abstention]:
-        """One verdict per sample: the score of its best context, which the explanation names."""
-        pairs = [(sample.prompt, context) for sample in samples for context in sample.contexts]
-        scored = iter(self._scores(pairs, "helps"))
-        return [_best_context([next(scored)[0] for _ in sample.contexts]) for sample in samples]
+        """One verdict per sample: the score of its best context, which the explanation names.
+
+        An abstention where the prompt asks for something to be done with any context that comes.
+        """
+        asks = [not self._is_about_contexts(sample.prompt) for sample in samples]
+        pairs = [
+            (sample.prompt, context)
+            for sample, is_asking in zip(samples, asks, strict=True)
+            for context in sample.contexts
+            if is_asking
+        ]
+        scored = iter(self._scores(pairs, "helps") if pairs else [])
+        return [
+            _best_context([next(scored)[0] for _ in sample.contexts])
+            if is_asking
+            else Abstention(ABOUT_ANY)
+            for sample, is_asking in zip(samples, asks, strict=True)
+        ]
 
 
 def _best_context(scores: list[float]) -> Verdict:

@@ -3,7 +3,7 @@
 import pytest
 
 from app.criteria import read_criteria
-from evaluators.heads.manner import is_order
+from evaluators.heads.manner import is_about_contexts, is_order
 from tests.evaluator_fixtures import abstain, judge
 
 REFUNDS = (
@@ -99,6 +99,36 @@ def test_what_was_ordered_passes_though_it_shares_no_word_with_the_order() -> No
     ordered, other = (judge("answer_relevance", order, text).score for text in (slogan, recipe))
     assert passes("answer_relevance", ordered)
     assert not passes("answer_relevance", other)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("Summarise the document.", True),
+        ("Write a short overview of the following business.", True),
+        ("TL;DR in two sentences", True),
+        ("Fasse den Text zusammen.", True),
+        ("What is in the document?", False),
+        ("Describe the refund policy", False),
+        ("Write a poem about rain.", False),
+        ("refund policy 2023", False),
+        ("Hello!", False),
+    ],
+)
+def test_an_order_that_names_no_subject_is_about_the_contexts(prompt: str, expected: bool) -> None:
+    assert is_about_contexts(prompt) is expected
+
+
+def test_a_summary_of_the_contexts_answers_and_one_of_something_else_does_not() -> None:
+    summary = "Refunds go to the original payment method within a week. Sale items stay sold."
+    other = "Kidneys filter the blood and make urine. Dialysis replaces some of their work."
+    order = "Summarise the document."
+    assert passes("answer_relevance", judge("answer_relevance", order, summary, REFUNDS).score)
+    for response in (other, "Happy to help! What would you like to know?"):
+        assert not passes(
+            "answer_relevance", judge("answer_relevance", order, response, REFUNDS).score
+        )
+    assert "whatever they are about" in abstain("context_relevance", order, summary, REFUNDS)
 
 
 def test_the_best_context_counts_and_is_named() -> None:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 from evaluators.heads.pairing import question_of
 from evaluators.sentences import split_sentences
@@ -20,6 +21,29 @@ ASKS = re.compile(
     r"|comment|quién|qué|cómo|dónde)\b"
 )
 
+TREATED = """
+    summarize summarise summary sum tldr tl dr overview recap outline abstract rewrite rephrase
+    paraphrase shorten simplify translate extract list describe description write draft explain
+    fasse fass zusammen zusammenfassung übersetze résume resume resumen
+"""
+"""What is done with a text or with data that are at hand …"""
+MATERIAL = """
+    document documents text article passage passages content contents context page file
+    conversation transcript chat thread email message letter report data table json information
+    info source sources material story news paper study section paragraph paragraphs excerpt
+    snippet business company product listing record profile notes meeting following provided
+    given attached above below structured format bullet point points fact facts takeaway takeaways
+    idea ideas sentence sentences word words line lines key main important short brief concise
+    detailed simple plain english german french spanish make give create provide generate produce
+    need want like based use using only within one two three four five six seven eight nine ten
+    den dem diesen folgenden text
+"""
+"""… and words that say nothing about what it is about."""
+SAID_OF_ANY = frozenset(content_words(f"{TREATED} {MATERIAL}"))
+DONE = frozenset(content_words(TREATED))
+MATERIAL_CHARACTERS = 400
+"""So much of the contexts tells what they are about."""
+
 
 def is_order(prompt: str) -> bool:
     """Whether a prompt asks for no answer but for a text or a deed: it is not put as a question.
@@ -28,6 +52,22 @@ def is_order(prompt: str) -> bool:
     """
     asked = question_of(prompt).lower()
     return not any(mark in asked for mark in "?？") and not ASKS.match(asked)
+
+
+def is_about_contexts(prompt: str) -> bool:
+    """Whether what is ordered can only be about the contexts: "Summarise the document."."""
+    if not is_order(prompt):
+        return False
+    asked = {word for word in content_words(question_of(prompt)) if not word.isdigit()}
+    return bool(asked & DONE) and asked <= SAID_OF_ANY
+
+
+def whole_prompt(prompt: str, contexts: Sequence[str]) -> str:
+    """The prompt, with how the contexts begin where only they tell what it is about."""
+    material = " ".join(contexts).strip()[:MATERIAL_CHARACTERS]
+    if not material or not is_about_contexts(prompt):
+        return prompt
+    return f"{question_of(prompt)}\n\n{material}"
 
 
 def has_sentences(response: str) -> bool:
