@@ -423,3 +423,28 @@ def test_words_filled_into_a_template_give_way_to_the_question_above() -> None:
     )
     assert (row.prompt, row.response) == ("When?", "Soon.")
     assert row.provenance["prompt"]["span_id"] == id_of("pipeline")
+
+
+def a_call(name: str, at: int, reason: str, answer: str) -> Span:
+    said = {"role": "assistant", "content": answer, "finish_reason": reason}
+    asked = {"role": "user", "content": "When?"}
+    messages = {"gen_ai.input.messages": [asked], "gen_ai.output.messages": [said]}
+    return span(name, "root", at=at, **messages)
+
+
+def test_what_is_said_beside_the_call_of_a_tool_is_no_answer_when_one_follows() -> None:
+    aloud = a_call("first", 0, "tool_calls", "Let me look.")
+    assert only(span("root"), aloud, a_call("last", 1, "stop", "Soon.")).response == "Soon."
+    assert only(span("root"), aloud).response == "Let me look."
+
+
+def test_an_answer_whose_request_failed_afterwards_tells_the_error() -> None:
+    failed: dict[str, Any] = {"status_code": 2, "status_message": "cannot be sent"}
+    row = only(span("root", **failed), a_call("answer", 0, "stop", "Soon."))
+    assert row.error == "cannot be sent"
+    rows = assemble(
+        span("root", **failed),
+        a_call("answer", 0, "stop", "Soon."),
+        a_call("again", 1, "stop", "Now."),
+    )
+    assert [row.error for row in rows] == [None, None]

@@ -229,3 +229,59 @@ def test_haystack_pipelines_say_the_question_and_the_answer(answered: Any) -> No
         haystack__pipeline__output_data=json.dumps(answered),
     )
     assert [values[name] for name in ("kind", "prompt", "response")] == ["chain", "Q", "A"]
+
+
+# Answers that are no plain text
+
+
+def test_what_a_model_writes_in_json_is_its_answer() -> None:
+    answer = json.dumps({"answer": "42", "why": "x"})
+    assert found(response=answer)["response"] == answer
+    assert found(completion=answer)["response"] == answer
+    whole = json.dumps({"choices": [{"message": {"role": "assistant", "content": answer}}]})
+    assert found(response=whole)["response"] == answer
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ({"content": None, "refusal": "I cannot."}, "I cannot."),
+        ({"content": None, "audio": {"id": "a", "transcript": "Hello."}}, "Hello."),
+        ({"content": None}, ""),
+        ({"content": [{"type": "reasoning", "content": "hm"}]}, ""),
+    ],
+    ids=["refusal", "spoken", "nothing", "only thoughts"],
+)
+def test_a_refusal_and_an_answer_without_words_are_answers(message: Any, words: str) -> None:
+    choice = {"message": {"role": "assistant", **message}, "finish_reason": "length"}
+    assert found(output__value=json.dumps({"choices": [choice]}))["response"] == words
+
+
+def test_a_call_of_a_tool_is_no_empty_answer() -> None:
+    for part, reason in (({"type": "tool_call", "name": "x"}, "stop"), ({}, "tool_calls")):
+        call = [{"role": "assistant", "parts": [part], "finish_reason": reason}]
+        assert "response" not in found(gen_ai__output__messages=call)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        {"type": "blob", "modality": "image", "content": "aGk="},
+        {"type": "image_url", "image_url": {"url": "https://example.org/x.png"}},
+        {"type": "input_audio", "input_audio": {"data": "aGk="}},
+        {"inlineData": {"mimeType": "image/png", "data": "aGk="}},
+    ],
+)
+def test_a_picture_without_words_is_a_turn_and_not_the_question_before(picture: Any) -> None:
+    sent = [
+        {"role": "user", "parts": text("Hello")},
+        {"role": "assistant", "parts": text("Hi")},
+        {"role": "user", "parts": [picture]},
+    ]
+    assert found(gen_ai__input__messages=sent)["prompt"] == ""
+
+
+def test_who_speaks_is_read_from_the_configuration_of_langgraph() -> None:
+    metadata = json.dumps({"thread_id": "t1", "user_id": "u1", "langgraph_step": 2})
+    values = found(openinference__span__kind="CHAIN", metadata=metadata)
+    assert (values["conversation_id"], values["user"]) == ("t1", "u1")

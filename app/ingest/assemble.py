@@ -5,18 +5,21 @@ them are its steps, which make none of their own. Its contexts are the documents
 for it: below it, or else beside it, or else what tools answered.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from app.ingest.contexts import outermost, sent_to_the_last, used
 from app.ingest.dialects import Finding, Found, read_span
+from app.ingest.dialects.general import OWN_CONTEXTS
 from app.ingest.lengths import cut, note_of_cut
 from app.ingest.pieces import EMBEDDING, EVALUATOR, LLM, MAX_TOKENS, RERANKER, RETRIEVER, TOOL
 from app.ingest.telemetry import LogRecord, Span
 from app.ingest.tree import Tree
 from app.ingest.values import MAX_INT64
+from app.ingest.words import CALLS
 from app.store.interactions import content_hash, hash_user, interaction_id
 from app.tables import Interaction
 
@@ -56,11 +59,12 @@ class TraceReading:
         self.ends = [span.end_ns for span in in_order]
         self.steps = {
             # Whoever has no span for the retrieval names the documents on that of the answer.
-            "contexts": self._positions("contexts"),
+            "contexts": outermost(self.tree, self.found, self._positions("contexts")),
             "tool_results": self._positions("tool_results", kind=TOOL),
         }
-        self.chosen = self._choose(certain=True) or self._choose(certain=False)
+        self.chosen = self._answers(self._choose(certain=True) or self._choose(certain=False))
         """The spans that make interactions."""
+        self.answered = sorted(self.tree.spans[span_id].end_ns for span_id in self.chosen)
         self.free = {name: self._outside(steps, self.chosen) for name, steps in self.steps.items()}
 
     def interactions(self, now: datetime) -> list[Interaction]:
@@ -100,6 +104,19 @@ class TraceReading:
             elif kind not in STEPS:
                 stack += reversed(self.tree.children(span_id))
         return chosen
+
+    def _answers(self, chosen: list[str]) -> list[str]:
+        """Without what a model said beside the call of a tool, when it answered after that."""
+        latest: dict[str, int] = {}
+        for span_id in chosen:
+            asked, start = self.question(span_id).value, self.tree.spans[span_id].start_ns
+            latest[asked] = max(latest.get(asked, 0), start)
+        return [
+            span_id
+            for span_id in chosen
+            if self.found[span_id].value("finish_reason") not in CALLS
+            or self.tree.spans[span_id].start_ns == latest[self.question(span_id).value]
+        ]
 
     def _interaction(self, span_id: str, now: datetime) -> Interaction:
         span = self.tree.spans[span_id]
@@ -151,10 +168,12 @@ class TraceReading:
             "conversation_id": above + below,
             "user": above + below,
             "application": above,
+            # Whoever asked saw the error of the whole; several answers may be good in spite of it.
+            "error": above if len(self.chosen) == 1 else [],
         }
         findings = {"prompt": self.question(span_id), "response": own["response"]}
-        for name in (*places, "error"):
-            finding = own.get(name) or self._first(name, places.get(name, ()))
+        for name in places:
+            finding = own.get(name) or self._first(name, places[name])
             if finding is not None:
                 findings[name] = finding
         return findings
@@ -177,16 +196,29 @@ class TraceReading:
 
     def _contexts(self, span_id: str) -> list[Finding]:
         """The documents the answer could rest on: below it, beside it, or from tools."""
+        own = self.found[span_id].fields.get("contexts")
+        if own and own.attribute == OWN_CONTEXTS:
+            return [own]
         for name, positions in self.steps.items():
             inside = _within(positions, self.tree.range_of(span_id))
             taken = inside or self._beside(span_id, self.free[name])
             if taken:
                 in_time = sorted(taken, key=self.starts.__getitem__)
-                found = [self.found[self.tree.order[one]].fields[name] for one in in_time]
+                steps = [self.found[self.tree.order[one]] for one in in_time]
+                if name == "contexts":
+                    steps = used(steps, self._sent(span_id))
+                found = [step.fields[name] for step in steps]
                 plain = [finding for finding in found if finding.certain]
                 return (plain or found)[:MAX_CONTEXTS]
         own = self.found[span_id].fields.get("tool_results")
         return [own] if own else []
+
+    def _sent(self, span_id: str) -> str:
+        """The words that the model was given that answered last."""
+        ids = sorted(
+            [span_id, *self._below(span_id)], key=lambda one: self.tree.spans[one].start_ns
+        )
+        return sent_to_the_last([self.found[one] for one in ids])
 
     def _beside(self, span_id: str, positions: Sequence[int]) -> list[int]:
         """What was found before the answer below the nearest span above, or anywhere at last."""
@@ -205,8 +237,15 @@ class TraceReading:
             close = [*near[:turn][-MAX_CONTEXTS:], *near[turn:][:MAX_CONTEXTS]]
             earlier = [one for one in close if self.ends[one] <= answered]
             if earlier:
-                return earlier[-MAX_CONTEXTS:]
+                return self._of_this_turn(span_id, earlier)[-MAX_CONTEXTS:]
         return []
+
+    def _of_this_turn(self, span_id: str, positions: Sequence[int]) -> list[int]:
+        """What was found since the last answer before, if anything was."""
+        start = self.tree.spans[span_id].start_ns
+        before = bisect_right(self.answered, start)
+        since = self.answered[before - 1] if before else 0
+        return [one for one in positions if self.starts[one] >= since] or list(positions)
 
     def _tokens(self, span_id: str, name: str) -> int | None:
         """What the models used: the span's own count if it is a model, else that of its steps.

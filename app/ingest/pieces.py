@@ -8,16 +8,14 @@ from typing import Any
 from app.ingest.documents import documents_beside, documents_of, result_texts
 from app.ingest.nested import parsed, visible
 from app.ingest.telemetry import LogRecord, Span
+from app.ingest.unwrapping import Words, prompt_of, response_of
 from app.ingest.words import (
     Message,
-    Words,
     first_choice,
     last_assistant_text,
     last_user_text,
     latest_tool_results,
     messages_of,
-    prompt_of,
-    response_of,
     system_text,
 )
 
@@ -28,6 +26,7 @@ FIELDS = frozenset(
         "system_prompt",
         "response",
         "contexts",
+        "reranked",
         "tool_results",
         "model",
         "input_tokens",

@@ -1,14 +1,12 @@
-"""Find words in the many shapes that chat libraries give to messages, answers and documents.
+"""Find words in the many shapes that chat libraries give to messages.
 
 Nothing here raises: what has no known shape is None, an empty list, or an uncertain text.
 """
 
-import ast
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from app.ingest.nested import parsed, visible
 
@@ -42,52 +40,15 @@ _RESULT_PARTS = frozenset(
         "function_call_output",
     }
 )
+_MEDIA = frozenset(
+    {"blob", "uri", "file", "image", "image_url", "input_image", "audio", "input_audio"}
+    | {"input_file", "video", "document", "media"}
+)
+_MEDIA_KEYS = frozenset({"inlineData", "inline_data", "fileData", "file_data", "image", "video"})
 # The content of Bedrock's messages, which have no type but one key.
 _BLOCKS = frozenset({"text", "toolUse", "toolResult", "reasoningContent", "image", "document"})
 _RESULT_KEYS = ("response", "result", "output", "content")
-_PROMPT_KEYS = (
-    "messages",
-    "question",
-    "query",
-    "query_str",
-    "str_or_query_bundle",
-    "query_bundle",
-    "prompt",
-    "user_input",
-    "user_message",
-    "user_query",
-    "chat_input",
-    "input",
-    "inputs",
-    "message",
-    "text",
-    "content",
-    "contents",
-    "q",
-    "kwargs",
-    "args",
-)
-ALTERNATIVES = ("choices", "generations", "candidates")
-_CALLS = frozenset({"tool_call", "tool_calls", "tool_use", "function_call"})
-_RESPONSE_KEYS = (
-    *ALTERNATIVES,
-    "output_text",
-    "answer",
-    "response",
-    "final_output",
-    "output",
-    "outputs",
-    "result",
-    "completion",
-    "generated_text",
-    "message",
-    "messages",
-    "text",
-    "content",
-)
-_BUNDLE = re.compile(
-    r"QueryBundle\(query_str=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")(?:, \w+=.*)?\)$", re.DOTALL
-)
+CALLS = frozenset({"tool_call", "tool_calls", "tool_use", "function_call"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +61,6 @@ class Message:
     """None for a message without any text, such as a call of a tool."""
     tool_results: tuple[str, ...] = ()
     finish_reason: str | None = None
-
-
-Spoken = Callable[[list[Message]], str | None]
-
-
-class Words(NamedTuple):
-    """A text, and whether it is certainly the words rather than data around them."""
-
-    text: str
-    certain: bool
 
 
 def messages_of(value: Any, depth: int = 0) -> list[Message]:
@@ -162,8 +113,8 @@ def _message(item: dict[str, Any]) -> Message | None:
         return Message("tool", None, tuple(tool_texts(inner)))
     role = _role(inner.get("role")) or _role(inner.get("type")) or _role(_class_name(item))
     content = next((inner[key] for key in ("parts", "content", "contents") if key in inner), None)
-    if content is None and isinstance(inner.get("text"), str):
-        content = inner["text"]
+    if content is None:
+        content = _said_otherwise(inner)
     if not role and content is None:
         return None
     results = tuple(_results(content))
@@ -174,7 +125,37 @@ def _message(item: dict[str, Any]) -> Message | None:
     # OpenAI sends an empty content beside the call of a tool.
     empty_call = inner.get("tool_calls") and not any(texts)
     text = "\n".join(texts) if texts and not empty_call else None
+    if (
+        text is None
+        and not inner.get("tool_calls")
+        and _is_wordless(role, content, results, reason)
+    ):
+        text = ""
     return Message(role, text, results, reason if isinstance(reason, str) else None)
+
+
+def _said_otherwise(inner: dict[str, Any]) -> Any:
+    """The words of a message without content: a refusal, or what was spoken."""
+    audio = inner.get("audio")
+    spoken = audio.get("transcript") if isinstance(audio, dict) else None
+    texts = (inner.get("text"), inner.get("refusal"), spoken)
+    return next((text for text in texts if isinstance(text, str)), None)
+
+
+def _is_wordless(role: str, content: Any, results: Sequence[str], reason: Any) -> bool:
+    """Whether a turn without text is one: pictures of a user, or an answer that ended empty."""
+    parts = (
+        [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    )
+    if role == "user":
+        return not results and any(_is_medium(part) for part in parts)
+    calls = any("call" in _type_of(part) or _type_of(part) == "tool_use" for part in parts)
+    ended = isinstance(reason, str) and reason not in CALLS
+    return role == "assistant" and ended and not calls
+
+
+def _is_medium(part: dict[str, Any]) -> bool:
+    return _type_of(part) in _MEDIA or not part.keys().isdisjoint(_MEDIA_KEYS)
 
 
 def _unwrapped(item: dict[str, Any]) -> dict[str, Any]:
@@ -287,7 +268,7 @@ def first_choice(messages: Sequence[Message], *, choices: bool | None = None) ->
     if len(messages) < 2 or not (apart if choices is None else choices):
         return list(messages)
     said = [one for one in messages if one.text is not None]
-    answers = [one for one in said if one.finish_reason not in _CALLS]
+    answers = [one for one in said if one.finish_reason not in CALLS]
     return [*answers, *said, *messages][:1]
 
 
@@ -305,66 +286,3 @@ def latest_tool_results(messages: Iterable[Message]) -> list[str]:
             results = []
         results += message.tool_results
     return results
-
-
-def prompt_of(value: Any, depth: int = 0) -> Words | None:
-    """The question in an input of any shape; None when there is nothing in it."""
-    words = _search(value, _PROMPT_KEYS, last_user_text, depth)
-    return None if words is None else Words(_unbundled(words.text), words.certain)
-
-
-def _unbundled(text: str) -> str:
-    """The question in what Python prints of LlamaIndex's QueryBundle; any other text as it is."""
-    match = _BUNDLE.match(text)
-    try:
-        return str(ast.literal_eval(match[1])) if match else text
-    except (ValueError, SyntaxError):
-        return text
-
-
-def response_of(value: Any, depth: int = 0) -> Words | None:
-    """The answer in an output of any shape; None when there is nothing in it."""
-    return _search(value, _RESPONSE_KEYS, last_assistant_text, depth)
-
-
-def _search(value: Any, keys: tuple[str, ...], spoken: Spoken, depth: int) -> Words | None:
-    value = parsed(value)
-    if isinstance(value, str):
-        return Words(visible(value), True)
-    if value is None or value == {} or value == [] or depth > MAX_SEARCH_DEPTH:
-        return None
-    messages = messages_of(value)
-    if any(message.role for message in messages):
-        text = spoken(first_choice(messages))
-        return None if text is None else Words(text, True)
-    if isinstance(value, dict):
-        return _search_object(value, keys, spoken, depth)
-    if isinstance(value, list) and len(value) == 1:
-        return _search(value[0], keys, spoken, depth + 1)
-    return _uncertain(value)
-
-
-def _search_object(
-    value: dict[str, Any], keys: tuple[str, ...], spoken: Spoken, depth: int
-) -> Words | None:
-    for key in keys:
-        held = parsed(value.get(key))
-        if held not in (None, {}, []):
-            one = _first(held) if key in ALTERNATIVES else held
-            words: Words | None = _search(one, keys, spoken, depth + 1)
-            if words is not None and words.certain:
-                return words
-    if len(value) == 1:
-        return _search(next(iter(value.values())), keys, spoken, depth + 1)
-    return _uncertain(value)
-
-
-def _first(held: Any) -> Any:
-    """The first of what may be a list, or a list of lists."""
-    while isinstance(held, list) and held:
-        held = held[0]
-    return held
-
-
-def _uncertain(value: Any) -> Words:
-    return Words(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), False)

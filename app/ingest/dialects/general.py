@@ -1,10 +1,10 @@
 """What any span may say: OpenTelemetry's general conventions and our own segments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.ingest.documents import documents_of
-from app.ingest.nested import visible
+from app.ingest.nested import parsed, visible
 from app.ingest.pieces import (
     SEGMENT,
     Piece,
@@ -15,8 +15,13 @@ from app.ingest.pieces import (
     text_pieces,
 )
 from app.ingest.telemetry import LogRecord, Span
+from app.ingest.unwrapping import ALTERNATIVES
+from app.ingest.words import messages_of
 
 STATUS_ERROR = 2
+OWN_CONTEXTS = "touchstone.contexts"
+WORDS = ("prompt", "question", "query", "response", "answer", "completion")
+"""Names that hold words and not the data around them."""
 TEXTS = {
     "conversation_id": ("session.id", "conversation.id", "thread.id"),
     "user": ("user.id", "enduser.id", "enduser.pseudo.id"),
@@ -48,8 +53,7 @@ def touchstone(span: Span, logs: Sequence[LogRecord]) -> Pieces:
         words = span.attributes.get(f"touchstone.{field}")
         if isinstance(words, str):
             yield Piece(field, visible(words), f"touchstone.{field}")
-    documents = documents_of(span.attributes.get("touchstone.contexts"))
-    yield Piece("contexts", documents, "touchstone.contexts")
+    yield Piece("contexts", documents_of(span.attributes.get(OWN_CONTEXTS)), OWN_CONTEXTS)
     yield from segments_under(span.attributes, "touchstone.segment.")
 
 
@@ -66,13 +70,23 @@ def plain(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     """Attributes that people name so themselves when no convention is at hand."""
     for name in ("prompt", "question", "input", "query"):
         if isinstance(span.attributes.get(name), str):
-            yield from prompt_piece(span.attributes[name], name)
+            yield from prompt_piece(_worded(span.attributes, name, "user"), name)
     for name in ("response", "answer", "output", "completion"):
         if isinstance(span.attributes.get(name), str):
-            yield from response_piece(span.attributes[name], name)
+            yield from response_piece(_worded(span.attributes, name, "assistant"), name)
     for name in ("contexts", "retrieved_contexts", "context", "documents", "retrieved_documents"):
         if isinstance(span.attributes.get(name), str | list):
             yield Piece("contexts", documents_of(span.attributes[name]), name, certain=False)
+
+
+def _worded(attributes: Mapping[str, Any], name: str, role: str) -> Any:
+    """The value, as a message where it is words, such as a model's JSON, and no conversation."""
+    value = attributes[name]
+    held = parsed(value)
+    is_whole = isinstance(held, dict) and not held.keys().isdisjoint((*ALTERNATIVES, "messages"))
+    if name not in WORDS or is_whole or any(one.role for one in messages_of(held)):
+        return value
+    return {"role": role, "content": value}
 
 
 def _as_fields(segments: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

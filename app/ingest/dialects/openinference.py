@@ -30,7 +30,8 @@ from app.ingest.pieces import (
     token_pieces,
 )
 from app.ingest.telemetry import LogRecord, Span
-from app.ingest.words import ALTERNATIVES, messages_of
+from app.ingest.unwrapping import ALTERNATIVES
+from app.ingest.words import messages_of
 
 KINDS = {
     "llm": LLM,
@@ -51,6 +52,10 @@ TEXTS = {
     "finish_reason": ("llm.finish_reason",),
     f"{SEGMENT}prompt_version": ("llm.prompt_template.version",),
     f"{SEGMENT}prompt_name": ("prompt.id",),
+}
+PEOPLE = {
+    "conversation_id": ("session_id", "conversation_id", "thread_id"),
+    "user": ("user_id",),
 }
 TOKENS = {
     "input_tokens": ("llm.token_count.prompt",),
@@ -73,8 +78,11 @@ def openinference(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     yield from _completions(attributes)
     yield from _documents(attributes, "reranker.output_documents")
     yield from _documents(attributes, "retrieval.documents")
+    for piece in _documents(attributes, "reranker.input_documents"):
+        yield Piece("reranked", piece.value, piece.attribute)
     yield from text_pieces(attributes, TEXTS)
     yield from token_pieces(attributes, TOKENS)
+    yield from _people(attributes.get("metadata"))
     yield from segments_in(attributes.get("metadata"), "metadata")
     yield from tags_in(attributes.get("tag.tags"), "tag.tags")
     project = span.resource.get("openinference.project.name")
@@ -94,6 +102,14 @@ def openinference_values(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     else:
         yield from prompt_piece(_plain(attributes, "input", given), "input.value")
         yield from response_piece(_plain(attributes, "output", answered), "output.value")
+
+
+def _people(metadata: Any) -> Pieces:
+    """Who spoke and in which conversation, as LangGraph's configuration names them."""
+    held = parsed(metadata)
+    for field, names in PEOPLE.items() if isinstance(held, dict) else ():
+        said = (held.get(name) for name in names)
+        yield Piece(field, next((one for one in said if isinstance(one, str)), None), "metadata")
 
 
 def _plain(attributes: Mapping[str, Any], side: str, value: Any) -> Any:
