@@ -5,6 +5,7 @@ import json
 import re
 import textwrap
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -448,3 +449,21 @@ def test_an_answer_whose_request_failed_afterwards_tells_the_error() -> None:
         a_call("again", 1, "stop", "Now."),
     )
     assert [row.error for row in rows] == [None, None]
+
+
+def test_an_answer_that_broke_off_is_none_when_it_was_tried_again() -> None:
+    broken = replace(a_call("first", 0, "stop", "So"), status_code=2, status_message="cut")
+    assert only(span("root"), broken, a_call("last", 1, "stop", "Soon.")).response == "Soon."
+    alone = only(span("root"), broken)
+    assert (alone.response, alone.error) == ("So", "cut")
+
+
+def test_tokens_of_a_call_that_two_libraries_tell_of_count_once() -> None:
+    used = {"gen_ai.usage.input_tokens": 10, "gen_ai.operation.name": "chat"}
+    row = only(
+        chain("root", input__value="When?", output__value="Soon."),
+        span("outer", "root", **used),
+        span("inner", "outer", **used),
+        span("apart", "root", at=1, **used),
+    )
+    assert row.input_tokens == 20

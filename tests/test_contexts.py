@@ -1,5 +1,6 @@
 """Which of the retrieved documents count as contexts: those that the model was given."""
 
+import json
 from typing import Any
 
 from app.ingest.telemetry import Span
@@ -91,3 +92,11 @@ def test_an_answer_does_not_rest_on_what_was_found_for_the_one_before() -> None:
         llm("answer3", "session", question="Third?", answer="3", at=40),
     )
     assert [row.contexts for row in rows] == [["one"], ["two"], ["one", "two"]]
+
+
+def test_of_the_documents_found_those_that_the_chain_names_count() -> None:
+    found = retriever("find", "root", "one", "two")
+    for named, expected in (("two", ["two"]), ("[two]", ["one", "two"])):
+        answer = json.dumps({"answer": "Soon.", "context": [named]})
+        top = chain("root", input__value="When?", output__value=answer)
+        assert only(top, found).contexts == expected

@@ -231,6 +231,65 @@ def test_haystack_pipelines_say_the_question_and_the_answer(answered: Any) -> No
     assert [values[name] for name in ("kind", "prompt", "response")] == ["chain", "Q", "A"]
 
 
+# Google's Agent Development Kit
+
+
+def test_google_adk_says_words_instructions_session_and_tools() -> None:
+    result = {"name": "x", "response": {"result": "in 3 days"}}
+    asked = {
+        "model": "gemini",
+        "config": {"system_instruction": "S"},
+        "contents": [
+            {"role": "user", "parts": [{"text": "Q"}]},
+            {"role": "model", "parts": [{"function_call": {"name": "x", "args": {}}}]},
+            {"role": "user", "parts": [{"function_response": result}]},
+        ],
+    }
+    said = {"content": {"role": "model", "parts": [{"text": "A"}]}, "finish_reason": "STOP"}
+    prefix = "gcp.vertex.agent."
+    values = found(
+        **{f"{prefix}llm_request": json.dumps(asked), f"{prefix}llm_response": json.dumps(said)},
+        **{f"{prefix}session_id": "s1"},
+    )
+    assert [values[name] for name in ("kind", "prompt", "response")] == ["llm", "Q", "A"]
+    assert (values["system_prompt"], values["conversation_id"]) == ("S", "s1")
+    assert values["tool_results"] == ['{"result": "in 3 days"}']
+    call = {"content": asked["contents"][1], "finish_reason": "STOP"}
+    assert "response" not in found(**{f"{prefix}llm_response": json.dumps(call)})
+    nothing = {f"{prefix}{name}": "{}" for name in ("llm_request", "llm_response", "tool_response")}
+    assert found(**nothing) == {}
+
+
+# Streams and tools in events
+
+
+def test_pieces_of_a_stream_are_one_answer_and_several_answers_are_not_joined() -> None:
+    def event(words: str, **fields: Any) -> dict[str, Any]:
+        return {"name": "gen_ai.choice", "attributes": {"message": words, **fields}}
+
+    stream = [event("Hel", index=0), event("lo", index=0, finish_reason="stop")]
+    assert found(events=stream)["response"] == "Hello"
+    several = [event("A", index=0, finish_reason="stop"), event("B", index=1, finish_reason="stop")]
+    assert found(events=several)["response"] == "A"
+
+
+def test_a_tool_of_strands_gives_its_result_and_not_its_arguments() -> None:
+    events = [
+        {"name": "gen_ai.tool.message", "attributes": {"role": "tool", "content": '{"q": 1}'}},
+        {"name": "gen_ai.choice", "attributes": {"message": '[{"text": "in 3 days"}]', "id": "1"}},
+    ]
+    values = found(events=events, gen_ai__operation__name="execute_tool")
+    assert (values["kind"], values["tool_results"]) == ("tool", ["in 3 days"])
+
+
+def test_a_named_argument_beside_others_is_not_taken_for_the_question() -> None:
+    given = {"args": ["When?", "u1"], "kwargs": {"lang": "de"}}
+    assert found(traceloop__entity__input=json.dumps(given))["prompt"] == json.dumps(given)
+    given = {"args": ["u1"], "kwargs": {"question": "When?"}}
+    assert found(traceloop__entity__input=json.dumps(given))["prompt"] == "When?"
+    assert found(traceloop__entity__input='{"kwargs": {"x": "When?"}}')["prompt"] == "When?"
+
+
 # Answers that are no plain text
 
 

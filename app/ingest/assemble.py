@@ -6,7 +6,7 @@ for it: below it, or else beside it, or else what tools answered.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -106,7 +106,8 @@ class TraceReading:
         return chosen
 
     def _answers(self, chosen: list[str]) -> list[str]:
-        """Without what a model said beside the call of a tool, when it answered after that."""
+        """Without what a model said beside the call of a tool, or until it failed, when it
+        answered the same question after that."""
         latest: dict[str, int] = {}
         for span_id in chosen:
             asked, start = self.question(span_id).value, self.tree.spans[span_id].start_ns
@@ -114,9 +115,13 @@ class TraceReading:
         return [
             span_id
             for span_id in chosen
-            if self.found[span_id].value("finish_reason") not in CALLS
+            if not self._is_cut_short(self.found[span_id])
             or self.tree.spans[span_id].start_ns == latest[self.question(span_id).value]
         ]
+
+    @staticmethod
+    def _is_cut_short(found: Found) -> bool:
+        return found.value("error") is not None or found.value("finish_reason") in CALLS
 
     def _interaction(self, span_id: str, now: datetime) -> Interaction:
         span = self.tree.spans[span_id]
@@ -209,6 +214,8 @@ class TraceReading:
                     steps = used(steps, self._sent(span_id))
                 found = [step.fields[name] for step in steps]
                 plain = [finding for finding in found if finding.certain]
+                if own in found and _picks(own, plain):
+                    return [own]
                 return (plain or found)[:MAX_CONTEXTS]
         own = self.found[span_id].fields.get("tool_results")
         return [own] if own else []
@@ -253,19 +260,33 @@ class TraceReading:
         Agents repeat the sum of their steps, which must not be added to it.
         """
         found = self.found[span_id]
-        below = [self.found[one] for one in self._below(span_id)]
-        used: list[int] = [
-            one.value(name) for one in below if one.value("kind") == LLM and one.value(name)
-        ]
+        counts = (one.value(name) for one in self._outermost_models(span_id))
+        used: list[int] = [count for count in counts if count]
         if found.value("kind") == LLM or not used:
             count: int | None = found.value(name)
             return count
         return min(sum(used), MAX_TOKENS)
 
+    def _outermost_models(self, span_id: str) -> Iterator[Found]:
+        """The models below that count tokens, without those inside one, which tell of one call."""
+        ends = 0
+        for one in self._below(span_id):
+            found = self.found[one]
+            counts = found.value("input_tokens") or found.value("output_tokens")
+            if found.value("kind") == LLM and counts and self.tree.position(one) >= ends:
+                ends = self.tree.range_of(one).stop
+                yield found
+
 
 def _holds_both(found: Found, *, certain: bool) -> bool:
     halves = [found.fields.get(name) for name in ("prompt", "response")]
     return all(half is not None and (half.certain or not certain) for half in halves)
+
+
+def _picks(own: Finding | None, plain: Sequence[Finding]) -> bool:
+    """Whether an answer names some of the documents that were found, as those it rests on."""
+    texts = {text for finding in plain for text in finding.value}
+    return own is not None and not own.certain and set(own.value) < texts
 
 
 def _within(positions: Sequence[int], places: range) -> Sequence[int]:

@@ -77,6 +77,7 @@ def outputs(messages: Sequence[Message], attribute: str, *, choices: bool | None
     """What the messages that came from a model say; of `choices` the first, if they are such."""
     if not messages:
         return
+    yield Piece("tool_results", latest_tool_results(messages), attribute)
     messages = first_choice(messages, choices=choices)
     yield Piece("response", last_assistant_text(messages), attribute)
     reasons = [message.finish_reason for message in messages if message.finish_reason]

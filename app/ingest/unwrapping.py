@@ -115,7 +115,9 @@ def _search_object(
 ) -> Words | None:
     for key in keys:
         held = parsed(value.get(key))
-        if held not in (None, {}, []):
+        # A single named argument beside others without a name is not the question for certain.
+        named = key == "kwargs" and value.get("args") and isinstance(held, dict)
+        if held not in (None, {}, []) and not (named and held.keys().isdisjoint(keys)):
             one = _first(held) if key in ALTERNATIVES else held
             words: Words | None = _search(one, keys, spoken, depth + 1)
             if words is not None and words.certain:

@@ -47,6 +47,7 @@ _MEDIA = frozenset(
 _MEDIA_KEYS = frozenset({"inlineData", "inline_data", "fileData", "file_data", "image", "video"})
 # The content of Bedrock's messages, which have no type but one key.
 _BLOCKS = frozenset({"text", "toolUse", "toolResult", "reasoningContent", "image", "document"})
+_RESULT_BLOCKS = ("toolResult", "function_response", "functionResponse")
 _RESULT_KEYS = ("response", "result", "output", "content")
 CALLS = frozenset({"tool_call", "tool_calls", "tool_use", "function_call"})
 
@@ -149,9 +150,14 @@ def _is_wordless(role: str, content: Any, results: Sequence[str], reason: Any) -
     )
     if role == "user":
         return not results and any(_is_medium(part) for part in parts)
-    calls = any("call" in _type_of(part) or _type_of(part) == "tool_use" for part in parts)
+    calls = any(_is_call(part) for part in parts)
     ended = isinstance(reason, str) and reason not in CALLS
     return role == "assistant" and ended and not calls
+
+
+def _is_call(part: dict[str, Any]) -> bool:
+    names = [_type_of(part), *part]
+    return any("call" in name.lower() or name in ("tool_use", "toolUse") for name in names)
 
 
 def _is_medium(part: dict[str, Any]) -> bool:
@@ -224,8 +230,9 @@ def _results(content: Any) -> Iterator[str]:
     for part in content if isinstance(content, list) else []:
         if isinstance(part, dict) and _type_of(part) in _RESULT_PARTS:
             yield from tool_texts(part)
-        elif isinstance(part, dict) and isinstance(part.get("toolResult"), dict):
-            yield from tool_texts(part["toolResult"])
+        for key in _RESULT_BLOCKS if isinstance(part, dict) else ():
+            if isinstance(part.get(key), dict):
+                yield from tool_texts(part[key])
 
 
 def tool_texts(part: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.ingest.dialects.general import opentelemetry, plain, touchstone
+from app.ingest.dialects.google_adk import google_adk
 from app.ingest.dialects.haystack import haystack
 from app.ingest.dialects.langfuse import langfuse
 from app.ingest.dialects.langsmith import langsmith
@@ -29,6 +30,7 @@ DIALECTS: tuple[Dialect, ...] = (
     touchstone,
     langfuse,
     haystack,
+    google_adk,
     trulens,
     openinference,
     langsmith,
@@ -49,7 +51,7 @@ DIALECTS: tuple[Dialect, ...] = (
 _NAMED = [
     (dialect.__module__.rpartition(".")[2].replace("_", "-"), dialect) for dialect in DIALECTS
 ]
-EXTRACTOR = "7"
+EXTRACTOR = "8"
 """Raised whenever the same spans give other interactions; `doctor --reextract` then reads anew."""
 MAX_SEGMENTS = 30
 MAX_SEGMENT = 64

@@ -82,8 +82,13 @@ def otel_genai_events(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     asked = [_old_message(name, body) for _, name, body in events if name in OLD_ROLES]
     sent = [message for name, message in asked if name != "gen_ai.choice"]
     chosen = [message for name, message in asked if name == "gen_ai.choice"]
+    if span.attributes.get("gen_ai.operation.name") == "execute_tool":
+        # Strands gives a tool's arguments as a message of the tool, and its result as a choice.
+        results = [one.text for one in messages_of(chosen) if one.text]
+        yield Piece("tool_results", results, "gen_ai.choice")
+        return
     yield from inputs(messages_of(sent), "gen_ai.user.message")
-    yield from outputs(messages_of(chosen), "gen_ai.choice")
+    yield from outputs(messages_of(_joined(chosen)), "gen_ai.choice")
     for _, name, body in events:
         if name == "gen_ai.content.prompt":
             yield from input_pieces(body.get("gen_ai.prompt"), f"{name}/gen_ai.prompt")
@@ -133,6 +138,17 @@ def _current(attributes: Mapping[str, Any], choices: bool | None) -> Pieces:
     yield from token_pieces(attributes, TOKENS)
 
 
+def _joined(chosen: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """The choices; as one, where they are pieces of a stream of which the last only has an end."""
+    *pieces, last = chosen or [{}]
+    same = {one.get("index") for one in chosen}
+    texts = [one.get("content") for one in chosen]
+    ended = [one for one in pieces if one.get("finish_reason")]
+    if not pieces or ended or len(same) > 1 or None in same:
+        return chosen
+    return [{**last, "content": "".join(text for text in texts if isinstance(text, str))}]
+
+
 def _old_message(name: str, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The event as a message; a choice holds its message one level deeper."""
     inner = parsed(body.get("message"))
@@ -141,4 +157,5 @@ def _old_message(name: str, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     message = inner if isinstance(inner, dict) else body
     role = message.get("role") or OLD_ROLES[name]
     content, reason = unpacked(message.get("content")), body.get("finish_reason")
-    return name, {**message, "role": role, "content": content, "finish_reason": reason}
+    at = {"index": body.get("index"), "finish_reason": reason}
+    return name, {**message, "role": role, "content": content, **at}
