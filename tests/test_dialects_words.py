@@ -196,6 +196,12 @@ def test_haystack_retrievers_rankers_and_tools_are_steps() -> None:
     assert (step["kind"], step["tool_results"]) == ("tool", ["in 3 days"])
 
 
+def test_haystack_builders_and_steps_are_known_and_answer_nothing() -> None:
+    built = component("PromptBuilder", {"question": "Q"}, {"prompt": "Facts: … Q"})
+    assert built == {"kind": "chain"}
+    assert found(**{"haystack.agent.step": 1}) == {"kind": "chain"}
+
+
 def test_haystack_agents_say_their_last_words() -> None:
     call = {"tool_call": {"tool_name": "look", "arguments": {}}}
     asked = [said("user", {"text": "Q"})]

@@ -60,6 +60,9 @@ def haystack(span: Span, logs: Sequence[LogRecord]) -> Pieces:
     elif f"{AGENTS}max_steps" in attributes:
         yield Piece("kind", AGENT, f"{AGENTS}max_steps")
         yield from _conversation(attributes, AGENTS)
+    else:
+        name = next(name for name in attributes if name.startswith("haystack."))
+        yield Piece("kind", CHAIN, name)
 
 
 def _pipeline(attributes: Mapping[str, Any]) -> Pieces:
@@ -76,7 +79,7 @@ def _pipeline(attributes: Mapping[str, Any]) -> Pieces:
 
 def _component(attributes: Mapping[str, Any]) -> Pieces:
     name = str(attributes.get(f"{COMPONENT}type", "")).lower()
-    kind = next((kind for ending, kind in KINDS.items() if name.endswith(ending)), None)
+    kind = next((kind for ending, kind in KINDS.items() if name.endswith(ending)), CHAIN)
     yield Piece("kind", kind, f"{COMPONENT}type")
     given = _held(attributes, f"{COMPONENT}input")
     answered, place = _held(attributes, f"{COMPONENT}output"), f"{COMPONENT}output"
