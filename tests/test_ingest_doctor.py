@@ -27,6 +27,8 @@ from app.worker import assemble_due
 from feedback_ui.doctoring import SPANS_SHOWN
 from tests.builders import WEDNESDAY, a_span
 from tests.telemetry import put_spans
+from tests.test_assemble import chain, retriever, span
+from tests.test_contexts import reranker
 from tests.test_metrics import scrape
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -244,3 +246,24 @@ def test_the_page_of_a_huge_trace_reads_a_part_of_it_and_leads_on(
     assert rest.count("acme.chat.ask") == 20
     assert "Later spans" not in rest
     assert 'href="?from_span=1"' in rest
+
+
+def test_the_doctor_says_which_answers_and_documents_did_not_count() -> None:
+    asked = '[{"role": "user", "content": "When?"}]'
+    said = '[{"role": "assistant", "content": "%s", "finish_reason": "%s"}]'
+    calls = [
+        span(name, "root", at=at, **{"gen_ai.input.messages": asked, "gen_ai.output.messages": one})
+        for name, at, one in (
+            ("first", 0, said % ("Let me look.", "tool_calls")),
+            ("last", 1, said % ("Soon.", "stop")),
+        )
+    ]
+    found = examine("ab" * 16, TraceReading([span("root"), *calls], []))
+    assert "the same question was answered after that" in found.spans[1].why
+    reranked = [
+        chain("root", input__value="When?", output__value="Soon."),
+        retriever("find", "root", "one"),
+        reranker("rerank", "root", ["one", "two"], "two", at=1),
+    ]
+    found = examine("ab" * 16, TraceReading(reranked, []))
+    assert "documents of 1 spans below were not given to the model" in found.sentences[0]

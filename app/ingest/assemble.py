@@ -62,8 +62,11 @@ class TraceReading:
             "contexts": outermost(self.tree, self.found, self._positions("contexts")),
             "tool_results": self._positions("tool_results", kind=TOOL),
         }
-        self.chosen = self._answers(self._choose(certain=True) or self._choose(certain=False))
+        candidates = self._choose(certain=True) or self._choose(certain=False)
+        self.chosen = self._answers(candidates)
         """The spans that make interactions."""
+        self.overtaken = frozenset(candidates) - frozenset(self.chosen)
+        """The spans that hold an answer after which another to the same question came."""
         self.answered = sorted(self.tree.spans[span_id].end_ns for span_id in self.chosen)
         self.free = {name: self._outside(steps, self.chosen) for name, steps in self.steps.items()}
 
@@ -126,7 +129,7 @@ class TraceReading:
     def _interaction(self, span_id: str, now: datetime) -> Interaction:
         span = self.tree.spans[span_id]
         findings = self._findings(span_id)
-        contexts = self._contexts(span_id)
+        contexts = self.contexts(span_id)
         texts = [text for finding in contexts for text in finding.value]
         texts = list(dict.fromkeys(texts))[:MAX_CONTEXTS]
         value = {name: finding.value for name, finding in findings.items()}
@@ -199,7 +202,7 @@ class TraceReading:
             segments["model"] = Finding(model, "touchstone", "model", span_id)
         return segments
 
-    def _contexts(self, span_id: str) -> list[Finding]:
+    def contexts(self, span_id: str) -> list[Finding]:
         """The documents the answer could rest on: below it, beside it, or from tools."""
         own = self.found[span_id].fields.get("contexts")
         if own and own.attribute == OWN_CONTEXTS:
@@ -219,6 +222,13 @@ class TraceReading:
                 return (plain or found)[:MAX_CONTEXTS]
         own = self.found[span_id].fields.get("tool_results")
         return [own] if own else []
+
+    def left_out(self, span_id: str) -> list[str]:
+        """The spans below whose documents are none of the contexts."""
+        taken = {text for one in self.contexts(span_id) for text in one.value}
+        inside = (self.tree.order[one] for one in self.tree.range_of(span_id))
+        texts = ((one, self.found[one].value("contexts") or []) for one in inside)
+        return [one for one, found in texts if found and taken.isdisjoint(found)]
 
     def _sent(self, span_id: str) -> str:
         """The words that the model was given that answered last."""

@@ -111,7 +111,7 @@ def _examine_span(read: TraceReading, span_id: str) -> SpanDiagnosis:
         scope=span.scope,
         kind=kind,
         verdict=verdict,
-        why=f"{MEANING_OF[verdict]}{_because(verdict, kind, found)}",
+        why=f"{MEANING_OF[verdict]}{_because(read, span_id, verdict)}",
         found=[_found_field(name, one) for name, one in _findings(found).items()],
         missing=[name for name in ("prompt", "response") if not found.value(name)],
         unread=unread[:UNREAD_SHOWN],
@@ -138,9 +138,13 @@ def _is_unmapped(span: Span, found: Found) -> bool:
     return any(name not in known for name in strange)
 
 
-def _because(verdict: Verdict, kind: str | None, found: Found) -> str:
+def _because(read: TraceReading, span_id: str, verdict: Verdict) -> str:
     if verdict != "read":
         return ""
+    found = read.found[span_id]
+    kind = found.value("kind")
+    if span_id in read.overtaken:
+        return ": it broke off or called a tool, and the same question was answered after that"
     if kind in NEVER_ANSWERS:
         return f": a span of the kind {kind!r} supports an answer and never is one"
     missing = [name for name in ("prompt", "response") if not found.value(name)]
@@ -197,11 +201,15 @@ def _is_far(span: Span) -> bool:
 def _made(read: TraceReading, span_id: str) -> str:
     span, found = read.tree.spans[span_id], read.found[span_id]
     prompt, response = read.question(span_id), found.fields["response"]
+    left_out = len(read.left_out(span_id))
+    others = (
+        f"The documents of {left_out} spans below were not given to the model." if left_out else ""
+    )
     return (
         f"The span {span.name!r} makes an interaction: it is the topmost one with a prompt "
         f"({prompt.convention}, {prompt.attribute}) and a response ({response.convention}, "
-        f"{response.attribute})."
-    )
+        f"{response.attribute}). {others}"
+    ).strip()
 
 
 def _halves(spans: list[SpanDiagnosis]) -> list[str]:
