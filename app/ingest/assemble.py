@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from app.ingest.contexts import outermost, sent_to_the_last, used
+from app.ingest.contexts import Step, outermost, sent_to_the_last, used
 from app.ingest.dialects import Finding, Found, read_span
 from app.ingest.dialects.general import OWN_CONTEXTS
 from app.ingest.lengths import cut, note_of_cut
@@ -54,6 +54,7 @@ class TraceReading:
             span_id: read_span(span, by_span.get(span_id, ()))
             for span_id, span in self.tree.spans.items()
         }
+        self._known_steps: dict[str, Step] = {}
         in_order = [self.tree.spans[span_id] for span_id in self.tree.order]
         self.starts = [span.start_ns for span in in_order]
         self.ends = [span.end_ns for span in in_order]
@@ -212,16 +213,21 @@ class TraceReading:
             taken = inside or self._beside(span_id, self.free[name])
             if taken:
                 in_time = sorted(taken, key=self.starts.__getitem__)
-                steps = [self.found[self.tree.order[one]] for one in in_time]
+                steps = [self._step(self.tree.order[one]) for one in in_time]
                 if name == "contexts":
                     steps = used(steps, self._sent(span_id))
-                found = [step.fields[name] for step in steps]
+                found = [step.found.fields[name] for step in steps]
                 plain = [finding for finding in found if finding.certain]
                 if own in found and _picks(own, plain):
                     return [own]
                 return (plain or found)[:MAX_CONTEXTS]
         own = self.found[span_id].fields.get("tool_results")
         return [own] if own else []
+
+    def _step(self, span_id: str) -> Step:
+        if span_id not in self._known_steps:
+            self._known_steps[span_id] = Step(self.found[span_id])
+        return self._known_steps[span_id]
 
     def left_out(self, span_id: str) -> list[str]:
         """The spans below whose documents are none of the contexts."""

@@ -30,17 +30,50 @@ def outermost(tree: Tree, found: dict[str, Found], positions: Sequence[int]) -> 
     return kept
 
 
-def used(steps: Sequence[Found], sent: str) -> list[Found]:
+class Step:
+    """A span that retrieved something, and what is compared of its documents."""
+
+    def __init__(self, found: Found) -> None:
+        self.found = found
+        self.texts = frozenset(found.value("contexts") or ())
+        self.is_reranker = found.value("kind") == RERANKER
+        self.given = self.texts | set(found.value("reranked") or ())
+        dense = (_dense(text) for text in self.texts)
+        self.telling = [
+            one[:COMPARED_CHARACTERS] for one in dense if len(one) >= TELLING_CHARACTERS
+        ]
+
+    def is_sent(self, sent: str) -> bool | None:
+        """Whether a document stands in those words; None where none is long enough to tell."""
+        return any(text in sent for text in self.telling) if self.telling else None
+
+
+def used(steps: Sequence[Step], sent: str) -> list[Step]:
     """The steps in time whose documents were not left out later, as far as the trace tells."""
-    kept: list[Found] = []
-    for step in steps:
-        if step.value("kind") == RERANKER:
-            kept = [one for one in kept if not _is_reranked(one, step)]
-        kept.append(step)
-    telling = {id(one): _is_sent(one, sent) for one in kept}
-    if True not in telling.values():
+    kept = _not_reranked(steps)
+    told = [one.is_sent(sent) for one in kept] if sent else []
+    if True not in told:
         return kept
-    return [one for one in kept if telling[id(one)] is not False]
+    return [one for one, is_sent in zip(kept, told, strict=True) if is_sent is not False]
+
+
+def _not_reranked(steps: Sequence[Step]) -> list[Step]:
+    """The steps without those from whose documents a later reranker picked.
+
+    What another reranker picked counts as picked from only if all of it was there to pick.
+    """
+    kept: dict[int, Step] = {}
+    holding: dict[str, set[int]] = {}
+    for at, step in enumerate(steps):
+        touched = {one for text in step.given for one in holding.get(text, ())}
+        for one in touched if step.is_reranker else ():
+            if not kept[one].is_reranker or kept[one].texts <= step.given:
+                for text in kept.pop(one).texts:
+                    holding[text].discard(one)
+        kept[at] = step
+        for text in step.texts:
+            holding.setdefault(text, set()).add(at)
+    return list(kept.values())
 
 
 def sent_to_the_last(models: Sequence[Found]) -> str:
@@ -53,20 +86,6 @@ def sent_to_the_last(models: Sequence[Found]) -> str:
     return _dense(
         " ".join([last.value("system_prompt") or "", last.value("prompt") or "", *results])
     )
-
-
-def _is_reranked(step: Found, reranker: Found) -> bool:
-    texts, picked = set(step.value("contexts")), set(reranker.value("contexts"))
-    given = picked | set(reranker.value("reranked") or ())
-    # What another reranker picked counts as picked from only if all of it was there to pick.
-    return texts <= given if step.value("kind") == RERANKER else bool(texts & given)
-
-
-def _is_sent(step: Found, sent: str) -> bool | None:
-    """Whether any document of the step stands in those words; None where none is long enough."""
-    dense = [_dense(text) for text in step.value("contexts")]
-    telling = [text[:COMPARED_CHARACTERS] for text in dense if len(text) >= TELLING_CHARACTERS]
-    return any(text in sent for text in telling) if telling else None
 
 
 def _dense(text: str) -> str:
