@@ -350,3 +350,20 @@ def test_who_speaks_is_read_from_the_configuration_of_langgraph() -> None:
     metadata = json.dumps({"thread_id": "t1", "user_id": "u1", "langgraph_step": 2})
     values = found(openinference__span__kind="CHAIN", metadata=metadata)
     assert (values["conversation_id"], values["user"]) == ("t1", "u1")
+
+
+def test_ids_may_be_numbers() -> None:
+    values = found(user__id=42, session__id=7)
+    assert (values["user"], values["conversation_id"]) == ("42", "7")
+    assert found(user__id=True) == {}
+
+
+def test_a_result_of_the_model_context_protocol_is_its_text() -> None:
+    result = {"content": [{"type": "text", "text": "in 3 days"}], "isError": False}
+    assert found(gen_ai__tool__call__result=result)["tool_results"] == ["in 3 days"]
+
+
+@pytest.mark.parametrize("name", ["reply", "generation", "final_answer"])
+def test_an_answer_has_many_names(name: str) -> None:
+    state = json.dumps({"question": "When?", name: "Soon.", "documents": ["A"]})
+    assert found(output__value=state)["response"] == "Soon."

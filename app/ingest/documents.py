@@ -77,6 +77,9 @@ def result_texts(value: Any) -> list[str]:
     held = parsed(value)
     if isinstance(held, dict) and held.get("type") in ("text", "json", "content"):
         return result_texts(held.get("value", held.get("text")))
+    if isinstance(held, dict) and "isError" in held:
+        # A result of the Model Context Protocol.
+        return ["\n".join(texts)] if (texts := content_texts(held.get("content"))) else []
     if isinstance(held, list):
         documents = documents_of(held)
         if documents:

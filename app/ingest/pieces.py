@@ -123,6 +123,8 @@ def text_pieces(attributes: Mapping[str, Any], fields: Mapping[str, Sequence[str
     for field, names in fields.items():
         for name in names:
             text = attributes.get(name)
+            # Ids of users and conversations are numbers as often as texts.
+            text = str(text) if isinstance(text, int) and not isinstance(text, bool) else text
             if isinstance(text, str) and text:
                 yield Piece(field, visible(text), name)
                 break
