@@ -69,6 +69,10 @@ def test_a_search_whose_documents_the_model_was_not_given_is_no_context() -> Non
     ]
     given = llm("answer", "root", question=f"Use:\n{REFUNDS} \nWhen?", answer="Soon.", at=3)
     assert only(*spans, given).contexts == [REFUNDS]
+    after = llm("suggest", "root", question=f"What else? {DOGS}", answer="A leash.", at=4)
+    assert only(*spans, given, after).contexts == [REFUNDS]
+    translated = llm("answer", "root", question=REFUNDS, answer="Bientôt.", at=3)
+    assert only(*spans, translated).contexts == [DOGS, REFUNDS]
     untold = llm("answer", "root", question="When?", answer="Soon.", at=3)
     assert only(*spans, untold).contexts == [DOGS, REFUNDS]
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from app.ingest.contexts import Step, outermost, sent_to_the_last, used
+from app.ingest.contexts import Step, outermost, sent_for, used
 from app.ingest.dialects import Finding, Found, read_span
 from app.ingest.dialects.general import OWN_CONTEXTS
 from app.ingest.lengths import cut, note_of_cut
@@ -237,11 +237,12 @@ class TraceReading:
         return [one for one, found in texts if found and taken.isdisjoint(found)]
 
     def _sent(self, span_id: str) -> str:
-        """The words that the model was given that answered last."""
+        """The words that the model was given that said the answer."""
         ids = sorted(
             [span_id, *self._below(span_id)], key=lambda one: self.tree.spans[one].start_ns
         )
-        return sent_to_the_last([self.found[one] for one in ids])
+        answer = self.found[span_id].value("response")
+        return sent_for(answer, [self.found[one] for one in ids])
 
     def _beside(self, span_id: str, positions: Sequence[int]) -> list[int]:
         """What was found before the answer below the nearest span above, or anywhere at last."""

@@ -76,16 +76,19 @@ def _not_reranked(steps: Sequence[Step]) -> list[Step]:
     return list(kept.values())
 
 
-def sent_to_the_last(models: Sequence[Found]) -> str:
-    """The words that the last of these models to answer was given, without blanks."""
+def sent_for(answer: str, models: Sequence[Found]) -> str:
+    """The words, without blanks, that the model was given that said the answer; empty where none
+    of these models did, as where they only work on parts of it.
+    """
     answered = [one for one in models if one.value("kind") == LLM and one.value("response")]
-    if not answered:
-        return ""
-    last = answered[-1]
-    results = last.value("tool_results") or []
-    return _dense(
-        " ".join([last.value("system_prompt") or "", last.value("prompt") or "", *results])
-    )
+    wanted = _dense(answer)
+    equal = [one for one in answered if _dense(one.value("response")) == wanted]
+    within = [one for one in answered if wanted and wanted in _dense(one.value("response"))]
+    for one in (equal or within)[-1:]:
+        results = one.value("tool_results") or []
+        texts = (one.value("system_prompt"), one.value("prompt"), *results)
+        return _dense(" ".join(text for text in texts if text))
+    return ""
 
 
 def _dense(text: str) -> str:
