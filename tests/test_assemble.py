@@ -467,3 +467,20 @@ def test_tokens_of_a_call_that_two_libraries_tell_of_count_once() -> None:
         span("apart", "root", at=1, **used),
     )
     assert row.input_tokens == 20
+
+
+def test_the_model_is_the_one_that_said_the_answer() -> None:
+    names = {"route": ("billing", "small"), "main": ("Soon.", "large"), "title": ("Hi", "tiny")}
+    models = [
+        llm(name, "root", question="When?", answer=answer, at=at, llm__model_name=model)
+        for at, (name, (answer, model)) in enumerate(names.items())
+    ]
+    row = only(chain("root", input__value="When?", output__value="Soon.\n"), *models)
+    assert row.model == "large"
+
+
+def test_words_beside_a_call_are_no_answer_also_where_no_reason_is_given() -> None:
+    call = {"llm.output_messages.0.message.tool_calls.0.tool_call.function.name": "lookup"}
+    aloud = llm("first", "root", question="When?", answer="Let me look.", **call)
+    last = llm("last", "root", question="When?", answer="Soon.", at=1)
+    assert only(span("root"), aloud, last).response == "Soon."

@@ -125,7 +125,8 @@ class TraceReading:
 
     @staticmethod
     def _is_cut_short(found: Found) -> bool:
-        return found.value("error") is not None or found.value("finish_reason") in CALLS
+        calls = found.value("calls") or found.value("finish_reason") in CALLS
+        return calls or found.value("error") is not None
 
     def _interaction(self, span_id: str, now: datetime) -> Interaction:
         span = self.tree.spans[span_id]
@@ -170,9 +171,11 @@ class TraceReading:
         above = list(islice(self.tree.ancestors(span_id), MAX_ANCESTORS))
         below = self._below(span_id)
         models = [one for one in below if self.found[one].value("kind") == LLM]
+        # The one that said the answer, before those that only worked for it, or after it.
+        answering = sorted(reversed(models), key=lambda one: not self._says(one, own["response"]))
         places = {
-            "model": list(reversed(models)) + above,
-            "finish_reason": list(reversed(models)),
+            "model": answering + above,
+            "finish_reason": answering,
             "system_prompt": models,
             "conversation_id": above + below,
             "user": above + below,
@@ -186,6 +189,10 @@ class TraceReading:
             if finding is not None:
                 findings[name] = finding
         return findings
+
+    def _says(self, span_id: str, answer: Finding) -> bool:
+        said = self.found[span_id].value("response")
+        return isinstance(said, str) and said.strip() == answer.value.strip()
 
     def _below(self, span_id: str) -> list[str]:
         span_range = self.tree.range_of(span_id)

@@ -34,6 +34,7 @@ FIELDS = frozenset(
         "conversation_id",
         "user",
         "finish_reason",
+        "calls",
         "error",
         "application",
     }
@@ -80,6 +81,7 @@ def outputs(messages: Sequence[Message], attribute: str, *, choices: bool | None
     yield Piece("tool_results", latest_tool_results(messages), attribute)
     messages = first_choice(messages, choices=choices)
     yield Piece("response", last_assistant_text(messages), attribute)
+    yield Piece("calls", True if messages[-1].calls else None, attribute)
     reasons = [message.finish_reason for message in messages if message.finish_reason]
     yield Piece("finish_reason", reasons[-1] if reasons else None, attribute)
 

@@ -40,6 +40,9 @@ _RESULT_PARTS = frozenset(
         "function_call_output",
     }
 )
+_CALL_PARTS = frozenset(
+    {"tool_call", "tool-call", "toolUse", "tool_use", "function_call", "functionCall"}
+)
 _MEDIA = frozenset(
     {"blob", "uri", "file", "image", "image_url", "input_image", "audio", "input_audio"}
     | {"input_file", "video", "document", "media"}
@@ -62,6 +65,8 @@ class Message:
     """None for a message without any text, such as a call of a tool."""
     tool_results: tuple[str, ...] = ()
     finish_reason: str | None = None
+    calls: bool = False
+    """Whether it calls a tool."""
 
 
 def messages_of(value: Any, depth: int = 0) -> list[Message]:
@@ -132,7 +137,11 @@ def _message(item: dict[str, Any]) -> Message | None:
         and _is_wordless(role, content, results, reason)
     ):
         text = ""
-    return Message(role, text, results, reason if isinstance(reason, str) else None)
+    parts = (
+        [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    )
+    calls = bool(inner.get("tool_calls")) or any(_is_call(part) for part in parts)
+    return Message(role, text, results, reason if isinstance(reason, str) else None, calls)
 
 
 def _said_otherwise(inner: dict[str, Any]) -> Any:
@@ -155,9 +164,12 @@ def _is_wordless(role: str, content: Any, results: Sequence[str], reason: Any) -
     return role == "assistant" and ended and not calls
 
 
+def _parts_in(content: Any) -> list[dict[str, Any]]:
+    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
 def _is_call(part: dict[str, Any]) -> bool:
-    names = [_type_of(part), *part]
-    return any("call" in name.lower() or name in ("tool_use", "toolUse") for name in names)
+    return _type_of(part) in _CALL_PARTS or not part.keys().isdisjoint(_CALL_PARTS)
 
 
 def _is_medium(part: dict[str, Any]) -> bool:
