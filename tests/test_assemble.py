@@ -409,18 +409,24 @@ def test_a_text_too_long_to_judge_is_cut_and_says_how_long_it_was() -> None:
     assert "cut_at" not in row.provenance["response"]
 
 
+def generator(name: str, sent: str, reply: str, *, at: int = 0) -> Span:
+    return span(
+        name,
+        "pipeline",
+        at=at,
+        **{
+            "haystack.component.type": "OpenAIGenerator",
+            "haystack.component.input": json.dumps({"prompt": sent}),
+            "haystack.component.output": json.dumps({"replies": [reply]}),
+        },
+    )
+
+
 def test_words_filled_into_a_template_give_way_to_the_question_above() -> None:
     row = only(
         span("pipeline", **{"haystack.pipeline.input_data": '{"a": {"query": "When?"}}'}),
-        span(
-            "llm",
-            "pipeline",
-            **{
-                "haystack.component.type": "OpenAIGenerator",
-                "haystack.component.input": '{"prompt": "Facts: … Question: When?"}',
-                "haystack.component.output": '{"replies": ["Soon."]}',
-            },
-        ),
+        generator("rewrite", "Rewrite: When?", "When will it come?"),
+        generator("llm", "Facts: … Question: When?", "Soon.", at=1),
     )
     assert (row.prompt, row.response) == ("When?", "Soon.")
     assert row.provenance["prompt"]["span_id"] == id_of("pipeline")

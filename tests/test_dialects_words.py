@@ -367,3 +367,10 @@ def test_a_result_of_the_model_context_protocol_is_its_text() -> None:
 def test_an_answer_has_many_names(name: str) -> None:
     state = json.dumps({"question": "When?", name: "Soon.", "documents": ["A"]})
     assert found(output__value=state)["response"] == "Soon."
+
+
+def test_of_a_batch_of_prompts_the_first_and_its_answer_are_taken() -> None:
+    prompts = {f"llm.prompts.{n}.prompt.text": f"Q{n}" for n in range(2)}
+    answers = {f"llm.choices.{n}.completion.text": f"A{n}" for n in range(2)}
+    values = found(**prompts, **answers)
+    assert (values["prompt"], values["response"]) == ("Q0", "A0")

@@ -259,7 +259,7 @@ def test_the_doctor_says_which_answers_and_documents_did_not_count() -> None:
         )
     ]
     found = examine("ab" * 16, TraceReading([span("root"), *calls], []))
-    assert "the same question was answered after that" in found.spans[1].why
+    assert "the same question was answered later" in found.spans[1].why
     reranked = [
         chain("root", input__value="When?", output__value="Soon."),
         retriever("find", "root", "one"),

@@ -110,8 +110,8 @@ class TraceReading:
         return chosen
 
     def _answers(self, chosen: list[str]) -> list[str]:
-        """Without what a model said beside the call of a tool, or until it failed, when it
-        answered the same question after that."""
+        """Without what a model said beside the call of a tool, until it failed, or on the way to
+        the answer of the whole above it, when the same question was answered after that."""
         latest: dict[str, int] = {}
         for span_id in chosen:
             asked, start = self.question(span_id).value, self.tree.spans[span_id].start_ns
@@ -119,14 +119,15 @@ class TraceReading:
         return [
             span_id
             for span_id in chosen
-            if not self._is_cut_short(self.found[span_id])
+            if not self._may_be_overtaken(span_id)
             or self.tree.spans[span_id].start_ns == latest[self.question(span_id).value]
         ]
 
-    @staticmethod
-    def _is_cut_short(found: Found) -> bool:
+    def _may_be_overtaken(self, span_id: str) -> bool:
+        found = self.found[span_id]
         calls = found.value("calls") or found.value("finish_reason") in CALLS
-        return calls or found.value("error") is not None
+        is_lent = self.question(span_id).span_id != span_id
+        return calls or is_lent or found.value("error") is not None
 
     def _interaction(self, span_id: str, now: datetime) -> Interaction:
         span = self.tree.spans[span_id]

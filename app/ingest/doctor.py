@@ -144,7 +144,7 @@ def _because(read: TraceReading, span_id: str, verdict: Verdict) -> str:
     found = read.found[span_id]
     kind = found.value("kind")
     if span_id in read.overtaken:
-        return ": it broke off or called a tool, and the same question was answered after that"
+        return ": it broke off or went on to another step, and the same question was answered later"
     if kind in NEVER_ANSWERS:
         return f": a span of the kind {kind!r} supports an answer and never is one"
     missing = [name for name in ("prompt", "response") if not found.value(name)]

@@ -51,7 +51,7 @@ DIALECTS: tuple[Dialect, ...] = (
 _NAMED = [
     (dialect.__module__.rpartition(".")[2].replace("_", "-"), dialect) for dialect in DIALECTS
 ]
-EXTRACTOR = "12"
+EXTRACTOR = "13"
 """Raised whenever the same spans give other interactions; `doctor --reextract` then reads anew."""
 MAX_SEGMENTS = 30
 MAX_SEGMENT = 64

@@ -148,7 +148,8 @@ def _completions(attributes: Mapping[str, Any]) -> Pieces:
     """Prompts and choices of completion models, which know no roles."""
     asked = [fields.get("prompt.text") for fields in indexed(attributes, "llm.prompts")]
     if asked:
-        yield Piece("prompt", asked[-1], "llm.prompts")
+        # Several prompts are a batch; the first choice answers the first.
+        yield Piece("prompt", asked[0], "llm.prompts")
     answered = [fields.get("completion.text") for fields in indexed(attributes, "llm.choices")]
     if answered:
         yield Piece("response", answered[0], "llm.choices")
