@@ -126,6 +126,7 @@ def test_addresses_for_reports_may_stand_apart_by_blanks_or_commas(
 
 
 def test_an_ipv6_address_can_be_opened_as_it_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TOUCHSTONE_PORT", raising=False)
     monkeypatch.setenv("TOUCHSTONE_HOST", "[::1]")
     settings = read_settings()
     assert (settings.host, settings.address) == ("::1", "http://[::1]:8000")
