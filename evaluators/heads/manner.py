@@ -36,7 +36,7 @@ MATERIAL = """
     idea ideas sentence sentences word words line lines key main important short brief concise
     detailed simple plain english german french spanish make give create provide generate produce
     need want like based use using only within one two three four five six seven eight nine ten
-    den dem diesen folgenden text
+    den dem diesen folgenden
 """
 """… and words that say nothing about what it is about."""
 SAID_OF_ANY = frozenset(content_words(f"{TREATED} {MATERIAL}"))

@@ -38,13 +38,15 @@ LIMITS = {
     "groundedness": "The encoder reads a claim beside at most five pieces of the contexts, chosen "
     "by shared words: support that is worded quite differently, arithmetic over tables and claims "
     "that only many passages together support are often missed. Other languages than English were "
-    "hardly seen.",
+    "hardly seen. Names in each other's place and plain contradictions often pass for support.",
     "answer_relevance": "It does not know whether an answer is true. Answers of one or two words "
     "are judged mostly by their type (a name, a number). Of long answers the first parts and the "
     "last one are read. Where the prompt is an order rather than a question, a text about the same "
-    "thing passes for what was ordered.",
+    "thing passes for what was ordered. An order that names no subject, such as “Summarise the "
+    "document.”, is taken to be about the contexts.",
     "context_relevance": "A passage on the right topic that lacks the answer often scores high. "
-    "The training passages are encyclopedic and English.",
+    "The training passages are encyclopedic and English. It abstains from orders that name no "
+    "subject, such as “Summarise the document.”.",
     "toxicity": "Sarcasm and hate that is said politely are often missed, quotations sometimes "
     "flagged. A response is judged without the prompt. English only; insults in other languages "
     "are mostly missed.",
