@@ -47,7 +47,7 @@ def announces(sentence: str) -> bool:
     """Whether a sentence only leads to what follows: "Based on the passages, here is how:"."""
     said = without_sources(sentence).rstrip(" *_")
     is_open = said.endswith(":") and len(said.split()) <= MOST_ANNOUNCED
-    return is_open and ANNOUNCED.search(said) is not None
+    return is_open and not re.search(r"\d", said) and ANNOUNCED.search(said) is not None
 
 
 def without_sources(sentence: str) -> str:

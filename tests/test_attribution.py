@@ -43,6 +43,7 @@ def test_sources_and_marks_are_left_out_of_a_claim(sentence: str, claimed: str) 
         ("To reset it, follow these steps:", True),
         ("**Here's how:**", True),
         ("The score has five factors:", False),
+        ("Refunds take 90 days for the following items:", False),
         ("Here is the key: it lies under the mat.", False),
     ],
 )

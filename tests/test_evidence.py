@@ -83,6 +83,7 @@ def test_another_number_or_a_lost_denial_contradicts(response: str, contradicts:
 
 def test_what_claims_nothing_gives_no_claim_and_a_refusal_is_told() -> None:
     assert claim_spans("Hello! Anything else?") == ([], False)
+    assert claim_spans("👋 🎉") == ([], False)
     assert claim_spans("I'm sorry, I don't know.") == ([], True)
     assert read_sample(Sample("", "It rains.", ())).claims == ()
 

@@ -93,7 +93,9 @@ def claim_spans(response: str) -> tuple[list[Span], bool]:
         sentence = response[span.start : span.end]
         if is_refusal(sentence):
             refuses = True
-        elif not (is_small_talk(sentence) or announces(sentence)):
+        elif any(map(str.isalnum, sentence)) and not (
+            is_small_talk(sentence) or announces(sentence)
+        ):
             spans.append(span)
     return spans, refuses
 
