@@ -341,3 +341,29 @@ def test_a_trace_or_a_user_that_nobody_knows_is_told_and_not_counted(
     assert "nothing of a trace 'odd' is here; should it come, it is refused" in result.stderr
     assert "no trace names the user 'mya'" in result.stderr
     assert known not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("user", "attributes"),
+    [
+        ("mia@example.org", {"user.id": "mia@example.org", "input.value": SECRET}),
+        ("Zoë K.", {"metadata": json.dumps({"user_id": "Zoë K."}), "input.value": SECRET}),
+        ("4711", {"user.id": 4711, "gen_ai.prompt": SECRET}),
+    ],
+)
+def test_a_users_spans_go_though_no_answer_came_of_them(
+    run_prune: Any, engine: Engine, now: datetime, user: str, attributes: dict[str, Any]
+) -> None:
+    mine = a_span(trace_id="1" * 32, attributes={"openinference.span.kind": "CHAIN", **attributes})
+    near = a_span(trace_id="2" * 32, attributes={"user.id": f"{user}2", "note": f"met {user}"})
+    waiting = a_span(trace_id="3" * 32)
+    waiting.attributes["openinference.span.kind"] = "CHAIN"
+    waiting.attributes.update(attributes)
+    with transaction(engine) as session:
+        put_spans(session, [mine, near, waiting], now=now)
+    assert run_prune("--user", user, "--dry-run")["traces"] == 2
+    assert run_prune("--user", user)["traces"] == 2
+    assert [one["trace_id"] for one in all_of(engine, Trace)] == [near.trace_id]
+    with transaction(engine) as session:
+        put_spans(session, [waiting], now=now)
+    assert [one["trace_id"] for one in all_of(engine, SpanEntry)] == [near.trace_id]

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 from sqlalchemy import Engine
-from sqlmodel import Session
 
 from app.commands.operator import operator
 from app.commands.progress import progress_bar
 from app.database import database_at, overwrite_deleted, reading, reclaim, transaction
 from app.errors import UnknownField
+from app.ingest.naming import traces_naming
 from app.reports.numbers import counted
 from app.settings import read_settings
 from app.store.audit import note
@@ -87,8 +87,7 @@ def command(
                 if not dry_run:
                     counts[name] = _forget(engine, name, project, before, counts[name], prune)
                     _note(engine, name, project, days, counts[name], now)
-        with reading(engine) as session:
-            chosen = _chosen(session, project, traces or (), users or ())
+        chosen = _chosen(engine, project, traces or (), users or ())
         erased = Erased()
         with progress_bar("Erasing traces", len(chosen)) as advance:
             for trace_id in chosen:
@@ -129,20 +128,32 @@ def _note(engine: Engine, name: str, project: str, days: int, n: int, now: datet
 
 
 def _chosen(
-    session: Session, project: str, traces: Sequence[str], users: Sequence[str]
+    engine: Engine, project: str, traces: Sequence[str], users: Sequence[str]
 ) -> dict[str, bool]:
     """The traces to erase, each once, and whether anything of it is here: those named, and those in
     which a user said something. Says of whom and what is named whether it is unknown.
     """
-    found = {one: knows_trace(session, project, one) for one in (t.strip().lower() for t in traces)}
+    with reading(engine) as session:
+        names = (one.strip().lower() for one in traces)
+        found = {one: knows_trace(session, project, one) for one in names}
     for trace_id in (one for one, is_known in found.items() if not is_known):
         _warn(f"nothing of a trace {trace_id!r} is here; should it come, it is refused")
-    for user in users:
-        spoken = traces_of_user(session, project, hash_user(project, user))
+    for user, spoken in _traces_of(engine, project, list(users)).items():
         if not spoken:
             _warn(f"no trace names the user {user!r}")
-        found |= dict.fromkeys(spoken, True)
+        found |= dict.fromkeys(sorted(spoken), True)
     return found
+
+
+def _traces_of(engine: Engine, project: str, users: Sequence[str]) -> dict[str, set[str]]:
+    """What each user said: by their interactions and feedback, and by all spans that are kept."""
+    with reading(engine) as session:
+        with progress_bar("Reading traces", None) as advance:
+            named = traces_naming(session, project, users, advance)
+        return {
+            user: {*named[user], *traces_of_user(session, project, hash_user(project, user))}
+            for user in users
+        }
 
 
 def _warn(sentence: str) -> None:
