@@ -105,3 +105,11 @@ def test_jeffreys_interval_is_the_published_one() -> None:
     assert jeffreys(0, 10).low == 0.0
     assert jeffreys(10, 10).high == 1.0
     assert jeffreys(0, 0) == (0.0, 1.0)
+
+
+def test_more_doubt_below_raises_both_ends() -> None:
+    found = jeffreys(2, 7, below=0.6)
+    assert found == pytest.approx(beta.ppf([0.03, 0.98], 2.5, 5.5), abs=1e-9)
+    equal = jeffreys(2, 7)
+    assert found.low > equal.low
+    assert found.high > equal.high

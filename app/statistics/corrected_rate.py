@@ -12,6 +12,11 @@ from typing import NamedTuple
 
 from app.statistics.intervals import Interval, jeffreys, normal_quantile
 
+BELOW = 0.6
+"""How much of the doubt lies under the lower end: the upper end of rare failures is the one to be
+sure of, and what the interval holds varies less than with equal tails (benchmarks/statistics.md).
+"""
+
 
 class Labelled(NamedTuple):
     """An interaction with the evaluator's verdict, a person's label and how likely it was drawn."""
@@ -119,7 +124,7 @@ def of_groups(
     together = (flagged.failing + others.failing) / (flagged.effective + others.effective)
     shares = [flagged.members / population, others.members / population]
     rates = [one.rate(together) for one in (flagged, others)]
-    ends = [jeffreys(one.failing, one.effective, confidence) for one in (flagged, others)]
+    ends = [jeffreys(one.failing, one.effective, confidence, BELOW) for one in (flagged, others)]
     rate = sum(share * own for share, own in zip(shares, rates, strict=True))
     apart = (rates[0] - rates[1]) ** 2 * shares[0] * shares[1] / population
     of_week = normal_quantile(confidence) ** 2 * apart

@@ -49,18 +49,19 @@ def wilson(failing: float, n: float, confidence: float = 0.95) -> Interval:
     return Interval(low, high)
 
 
-def jeffreys(failing: float, n: float, confidence: float = 0.95) -> Interval:
-    """The equal-tailed interval of a share under Jeffreys' prior; (0, 1) where nothing was counted.
+def jeffreys(failing: float, n: float, confidence: float = 0.95, below: float = 0.5) -> Interval:
+    """The interval of a share under Jeffreys' prior; (0, 1) where nothing was counted.
 
     Brown, Cai and DasGupta, Statistical Science 16:101, 2001, with their ends: 0 where nothing
     fails, 1 where everything does. Shorter than Wilson's for rare failures. `failing` and `n` may
-    be fractional.
+    be fractional. `below` is how much of the doubt lies under the lower end: half of it leaves
+    equal tails.
     """
     if n <= 0:
         return Interval(0.0, WHOLE)
-    a, b, tail = failing + 0.5, n - failing + 0.5, (1 - confidence) / 2
-    low = 0.0 if failing <= 0 else beta_quantile(tail, a, b)
-    high = WHOLE if failing >= n else beta_quantile(1 - tail, a, b)
+    a, b, doubt = failing + 0.5, n - failing + 0.5, 1 - confidence
+    low = 0.0 if failing <= 0 else beta_quantile(below * doubt, a, b)
+    high = WHOLE if failing >= n else beta_quantile(1 - (1 - below) * doubt, a, b)
     return Interval(low, high)
 
 
