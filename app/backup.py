@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
+from app.database import make_private
 from app.errors import Conflict, SetupError
 from app.settings import child_environment
 
@@ -25,6 +26,8 @@ def back_up(url: str, target: Path, advance: Callable[[int], None] = lambda _: N
         raise SetupError(f"cannot write {target}: there is no folder {str(target.parent)!r}")
     part = target.with_name(target.name + ".part")
     try:
+        part.unlink(missing_ok=True)
+        make_private(str(part))
         if make_url(url).drivername.startswith("sqlite"):
             _copy_sqlite(make_url(url).database or "", part, advance)
         else:
@@ -42,7 +45,6 @@ def _copy_sqlite(source: str, part: Path, advance: Callable[[int], None]) -> Non
     """In one step of the backup API: between two of them a writer would make it begin anew."""
     if not Path(source).is_file():
         raise SetupError(f"there is no database {source!r}; check TOUCHSTONE_DATABASE_URL")
-    part.unlink(missing_ok=True)
     try:
         with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(part)) as new:
             old.execute("BEGIN")

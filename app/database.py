@@ -5,6 +5,7 @@ all. Commits are durable before `transaction` returns: SQLite runs in WAL mode w
 `synchronous=FULL`, PostgreSQL with `synchronous_commit=on`.
 """
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,6 +67,12 @@ def _open_sqlite(url: str) -> Engine:
     timeout = {"timeout": BUSY_TIMEOUT_SECONDS}
     engine = create_engine(url, connect_args=timeout, hide_parameters=True)
 
+    @event.listens_for(engine, "do_connect")
+    def _prepare(*_: Any) -> None:
+        # Whatever else is wrong with the path, SQLite says.
+        with suppress(OSError):
+            make_private(engine.url.database or "")
+
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
         # The driver's own transactions would start as readers and fail late.
@@ -87,6 +94,15 @@ def _open_sqlite(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def make_private(path: str) -> None:
+    """Make the file, empty, for its owner's eyes alone where there is none; SQLite's log follows.
+
+    One that is there keeps what its owner set.
+    """
+    if path not in ("", ":memory:") and not path.startswith("file:"):
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 @contextmanager

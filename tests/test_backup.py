@@ -38,6 +38,7 @@ def test_a_copy_made_while_others_write_holds_whole_transactions(
         stop.set()
         writer.join()
     assert size > 0
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
     copy = open_database(f"sqlite:///{tmp_path / 'copy.db'}")
     with transaction(copy) as session:
         n = session.exec(select(func.count()).select_from(Interaction)).one()
@@ -71,6 +72,7 @@ def test_postgres_is_dumped_into_an_archive(
     require_or_skip("postgres", has_tools, "install PostgreSQL's client programs")
     save(engine, some_interactions(3))
     back_up(database_url, tmp_path / "copy.dump")
+    assert (tmp_path / "copy.dump").stat().st_mode & 0o777 == 0o600
     listed = subprocess.run(
         [
             "pg_restore",

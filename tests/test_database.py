@@ -1,5 +1,6 @@
 """The database: durable, honest about being busy, and clear about a missing schema."""
 
+import os
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from sqlalchemy import Engine, text
 
 from app.database import open_database, reading, transaction
 from app.errors import Busy, SetupError
+from app.migrate import migrate
 from app.tables import Heartbeat
 
 
@@ -60,6 +62,24 @@ def test_a_database_that_cannot_be_reached_is_busy_not_broken(now: datetime) -> 
     engine = open_database("postgresql+psycopg://nobody@127.0.0.1:1/none")
     with pytest.raises(Busy, match="cannot be reached"):
         beat(engine, "w", now)
+
+
+def test_a_new_database_is_for_its_owners_eyes_and_an_old_one_stays_as_it_was_set(
+    tmp_path: Path, now: datetime
+) -> None:
+    path = tmp_path / "new.db"
+    before = os.umask(0o022)
+    try:
+        engine = open_database(f"sqlite:///{path}")
+        migrate(engine)
+        assert {one.stat().st_mode & 0o777 for one in tmp_path.glob("new.db*")} == {0o600}
+        engine.dispose()
+        path.chmod(0o640)
+        beat(engine, "w", now)
+        assert {one.stat().st_mode & 0o777 for one in tmp_path.glob("new.db*")} == {0o640}
+    finally:
+        os.umask(before)
+        engine.dispose()
 
 
 def test_times_come_back_in_utc(engine: Engine, now: datetime) -> None:
