@@ -32,6 +32,7 @@ COMMANDS = {
     "doctor": "Say what was found in traces, what was not, and why.",
     "audit": "Show who did what, prove that the log is whole, tell who judged an answer.",
     "backup": "Copy the whole database into one file.",
+    "restore": "Put a backup in the place of the database.",
     "prune": "Forget what is old, or erase a trace or a user for good; counts stay.",
     "migrate": "Bring the database to the newest schema.",
 }

@@ -32,7 +32,7 @@ def back_up(url: str, target: Path, advance: Callable[[int], None] = lambda _: N
             _copy_sqlite(make_url(url).database or "", part, advance)
         else:
             _dump_postgres(url, part)
-        _sync(part)
+        sync_file(part)
         part.replace(target)
     except OSError as error:
         raise SetupError(f"cannot write {target}: {error.strerror}") from None
@@ -59,18 +59,11 @@ def _copy_sqlite(source: str, part: Path, advance: Callable[[int], None]) -> Non
 
 
 def _dump_postgres(url: str, part: Path) -> None:
-    program = shutil.which("pg_dump")
-    if program is None:
-        raise SetupError("pg_dump is not here; install PostgreSQL's client programs")
-    address = make_url(url).set(drivername="postgresql")
-    password = str(address.password or "")
-    # Everybody on the machine can read the arguments of a process, but not its environment.
+    address, environment = pg_surroundings(url)
+    options = ("--format=custom", "--no-owner", f"--file={part}", f"--dbname={address}")
     done = subprocess.run(
-        [
-            *(program, "--format=custom", "--no-owner", f"--file={part}"),
-            f"--dbname={address.set(password=None).render_as_string()}",
-        ],
-        env={**child_environment(), "PGPASSWORD": password},
+        [pg_program("pg_dump"), *options],
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
@@ -79,6 +72,25 @@ def _dump_postgres(url: str, part: Path) -> None:
         raise SetupError(f"pg_dump failed: {done.stderr.strip().splitlines()[-1]}")
 
 
-def _sync(path: Path) -> None:
+def pg_program(name: str) -> str:
+    """Where one of PostgreSQL's client programs is, or SetupError."""
+    program = shutil.which(name)
+    if program is None:
+        raise SetupError(f"{name} is not here; install PostgreSQL's client programs")
+    return program
+
+
+def pg_surroundings(url: str) -> tuple[str, dict[str, str]]:
+    """The address without its password, and the environment, with it, for a client program.
+
+    Everybody on the machine can read the arguments of a process, but not its environment.
+    """
+    address = make_url(url).set(drivername="postgresql")
+    environment = {**child_environment(), "PGPASSWORD": str(address.password or "")}
+    return address.set(password=None).render_as_string(), environment
+
+
+def sync_file(path: Path) -> None:
+    """Return when the file is on disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())

@@ -45,7 +45,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("app.audit_table", "app.columns", "app.packing", "app.review_tables"),
     ("app.tables",),
-    ("app.backup", "app.database", "app.migrate", "app.migrations"),
+    ("app.backup", "app.database", "app.migrate", "app.migrations", "app.restore"),
     ("app.store",),
     (
         "app.ingest",

@@ -19,8 +19,9 @@ def command(
 ) -> None:
     """Copy the whole database into one file, as it is at one moment; the server may run.
 
-    SQLite: the copy is a database that was checked; to restore it, stop the server and put it in
-    the place of the old file. PostgreSQL: an archive of pg_dump, which pg_restore reads.
+    SQLite: the copy is a database that was checked. PostgreSQL: an archive of pg_dump, which needs
+    PostgreSQL's client programs. `touchstone restore` puts it back: do not copy it over a database,
+    because what a crash left beside that would damage it.
 
     Example: touchstone backup touchstone-2026-11-18.db
     """

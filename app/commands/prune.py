@@ -164,17 +164,17 @@ def _erase(engine: Engine, project: str, trace_id: str, now: datetime, dry_run: 
     if dry_run:
         with reading(engine) as session:
             return would_erase(session, project, trace_id)
+    return erase_noted(engine, project, trace_id, now)
+
+
+def erase_noted(engine: Engine, project: str, trace_id: str, now: datetime) -> Erased:
+    """Erase a trace and note it in the audit log, both or neither."""
     with transaction(engine) as session:
         overwrite_deleted(session)
         erased = erase_trace(session, project, trace_id, now=now)
+        details = asdict(erased)
         note(
-            session,
-            operator(),
-            "trace.erased",
-            now=now,
-            project=project,
-            about=trace_id,
-            **asdict(erased),
+            session, operator(), "trace.erased", now=now, project=project, about=trace_id, **details
         )
         return erased
 

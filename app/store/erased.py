@@ -37,6 +37,12 @@ def remember_erased(
     upsert(session, ErasedTrace, rows, keys=("project", "trace_id"), update=("until_at",))
 
 
+def all_erased(session: Session) -> list[tuple[str, str]]:
+    """The traces, each a project and an id, that were forgotten for good."""
+    query = select(ErasedTrace.project, ErasedTrace.trace_id)
+    return list(session.exec(query.where(col(ErasedTrace.until_at).is_(None))))
+
+
 def erased_among(
     session: Session, keys: Iterable[tuple[str, str]], *, for_good: bool = False
 ) -> set[tuple[str, str]]:
