@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Engine, insert
 from sqlmodel import Session
 
+from app.criteria import Criteria
+from app.database import reading, transaction
+from app.reports import build_report
 from app.reports.weeks import week_bounds
 from app.store.rollups import Contribution, roll_up
 from app.tables import Annotation, Evaluation, Interaction
@@ -55,11 +58,54 @@ class Plan:
     rate: Callable[[str, Mapping[str, str]], float] = lambda criterion, _: RATES[criterion]
     abstains: Callable[[str, Mapping[str, str]], bool] = lambda criterion, _: False
     release: str = "1.0"
+    releases: Mapping[str, str] = field(default_factory=dict)
+    """The release of an application that has one of its own."""
     applications: Sequence[str] = ("shop", "city", "health")
     version: str = "1"
     status: str = "scored"
     precision: str | None = None
     words: Mapping[str, Any] = field(default_factory=dict)
+
+
+class World:
+    """A database and the reports of its weeks."""
+
+    def __init__(self, engine: Engine, criteria: Criteria, now: datetime) -> None:
+        self.engine, self.criteria, self.now = engine, criteria, now
+
+    def write(self, plans: Mapping[str, Plan], **options: Any) -> list[Interaction]:
+        with transaction(self.engine) as session:
+            return write_weeks(session, plans, **options)
+
+    def report(self, week: str, **options: Any) -> dict[str, Any]:
+        with reading(self.engine) as session:
+            return report_of(session, self.criteria, week, self.now, **options)
+
+
+def report_of(
+    session: Session,
+    criteria: Criteria,
+    week: str,
+    now: datetime,
+    *,
+    application: str | None = None,
+    time_zone: str = "UTC",
+) -> dict[str, Any]:
+    """The report of a week of the default project."""
+    return build_report(
+        session,
+        project="default",
+        criteria=criteria,
+        week=week,
+        application=application,
+        now=now,
+        time_zone=time_zone,
+    )
+
+
+def section(report: Mapping[str, Any], id: str) -> dict[str, Any]:
+    """The section of that id."""
+    return next(one for one in report["sections"] if one["id"] == id)
 
 
 def write_weeks(
@@ -105,7 +151,7 @@ def _week(
         application = plan.applications[number % len(plan.applications)]
         segments = {
             "language": rng.choices(["en", "de", "es"], [0.55, 0.27, 0.18])[0],
-            "release": plan.release,
+            "release": plan.releases.get(application, plan.release),
             "channel": rng.choice(["web", "app"]),
         }
         interaction = an_interaction(

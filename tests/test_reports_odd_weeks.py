@@ -11,54 +11,32 @@ from sqlmodel import select
 
 from app.criteria import Criteria
 from app.database import reading, transaction
-from app.reports import build_report
 from app.reports.material import Material, read_material
 from app.reports.sections import clusters
 from app.store.erasing import erase_trace
 from app.store.rollups import Contribution, roll_up
 from app.tables import Evaluation, Interaction
-from tests.report_world import RATES, Plan, a_label, write_weeks
+from tests.report_world import RATES, Plan, World, a_label, section
 
 WEEKS = [f"2026-W{number}" for number in range(36, 46)]
 BERLIN = "Europe/Berlin"
 
 
-class World:
-    """A database and the reports of its weeks."""
+class OddWorld(World):
+    """A world whose weeks are given in order."""
 
-    def __init__(self, engine: Engine, criteria: Criteria, now: datetime) -> None:
-        self.engine, self.criteria, self.now = engine, criteria, now
-
-    def write(self, *plans: Plan) -> list[Interaction]:
+    def write_in_order(self, *plans: Plan) -> list[Interaction]:
         """A plan per week, from the first week on; no week without a number of answers."""
-        known = {week: plan for week, plan in zip(WEEKS, plans, strict=False) if plan.n}
-        with transaction(self.engine) as session:
-            return write_weeks(session, known)
-
-    def report(self, week: str) -> dict[str, Any]:
-        with reading(self.engine) as session:
-            return build_report(
-                session,
-                project="default",
-                criteria=self.criteria,
-                week=week,
-                application=None,
-                now=self.now,
-                time_zone="UTC",
-            )
+        return self.write({week: plan for week, plan in zip(WEEKS, plans, strict=False) if plan.n})
 
 
 @pytest.fixture
-def world(engine: Engine, criteria: Criteria, now: datetime) -> World:
-    return World(engine, criteria, now)
+def world(engine: Engine, criteria: Criteria, now: datetime) -> OddWorld:
+    return OddWorld(engine, criteria, now)
 
 
 def headings(report: Mapping[str, Any]) -> dict[str, str]:
     return {one["id"]: one["heading"] for one in report["sections"]}
-
-
-def section(report: Mapping[str, Any], id: str) -> dict[str, Any]:
-    return next(one for one in report["sections"] if one["id"] == id)
 
 
 def alerts(report: Mapping[str, Any]) -> str:
@@ -70,8 +48,8 @@ def ungrounded(rate: float) -> Plan:
     return Plan(rate=lambda name, _: rate if name == "groundedness" else RATES[name])
 
 
-def test_a_single_interaction_is_told_in_the_singular(world: World) -> None:
-    world.write(Plan(), Plan(), Plan(), Plan(n=1))
+def test_a_single_interaction_is_told_in_the_singular(world: OddWorld) -> None:
+    world.write_in_order(Plan(), Plan(), Plan(), Plan(n=1))
     report = world.report(WEEKS[3])
     assert report["sentences"][0] == "1 interaction came in and was compared with 3 earlier weeks."
     assert headings(report)["drift"] == "Too little came in to compare it with the weeks before"
@@ -80,8 +58,8 @@ def test_a_single_interaction_is_told_in_the_singular(world: World) -> None:
     assert "label about 1 answer drawn" in advice
 
 
-def test_a_single_interaction_that_waits_is_not_said_to_have_passed(world: World) -> None:
-    world.write(Plan(), Plan(), Plan(), Plan(n=1, status="pending"))
+def test_a_single_interaction_that_waits_is_not_said_to_have_passed(world: OddWorld) -> None:
+    world.write_in_order(Plan(), Plan(), Plan(), Plan(n=1, status="pending"))
     report = world.report(WEEKS[3])
     assert report["sentences"][0] == "1 interaction came in and could not be compared with " + (
         "earlier weeks."
@@ -91,8 +69,8 @@ def test_a_single_interaction_that_waits_is_not_said_to_have_passed(world: World
     assert headings(report)["examples"] == "No answer has a score"
 
 
-def test_one_verdict_that_is_still_to_come_is_told_in_the_singular(world: World) -> None:
-    written = world.write(Plan(), Plan(n=30))
+def test_one_verdict_that_is_still_to_come_is_told_in_the_singular(world: OddWorld) -> None:
+    written = world.write_in_order(Plan(), Plan(n=30))
     late = {"version": "2", "status": "pending", "input_hash": "h", "started_at": world.now}
     with transaction(world.engine) as session:
         session.add(
@@ -110,39 +88,41 @@ def test_one_verdict_that_is_still_to_come_is_told_in_the_singular(world: World)
     assert "1 verdict of this week is still to come." in alerts(report)
 
 
-def test_criteria_that_lack_different_shares_of_verdicts_are_not_told_as_one(world: World) -> None:
+def test_criteria_that_lack_different_shares_of_verdicts_are_not_told_as_one(
+    world: OddWorld,
+) -> None:
     without = {"groundedness": ("city",), "context_relevance": ("city", "health")}
     outage = Plan(abstains=lambda name, known: known["application"] in without.get(name, ()))
-    world.write(Plan(), Plan(), Plan(), outage)
+    world.write_in_order(Plan(), Plan(), Plan(), outage)
     report = world.report(WEEKS[3])
     told = [report["verdict"], report["sentences"][2]]
     assert told[0].startswith("Groundedness could not be judged in 33.0")
     assert told[1].startswith("Also: context relevance could not be judged in 65.9")
 
 
-def test_verdicts_that_lack_for_weeks_are_not_called_a_worse_criterion(world: World) -> None:
+def test_verdicts_that_lack_for_weeks_are_not_called_a_worse_criterion(world: OddWorld) -> None:
     outage = Plan(abstains=lambda name, _: name == "groundedness")
-    world.write(Plan(), Plan(), Plan(), outage, outage)
+    world.write_in_order(Plan(), Plan(), Plan(), outage, outage)
     report = world.report(WEEKS[4])
     assert "Groundedness has lacked more verdicts than usual since 2026-W39." in alerts(report)
 
 
-def test_what_was_scored_at_most_is_told_of_one_criterion(world: World) -> None:
+def test_what_was_scored_at_most_is_told_of_one_criterion(world: OddWorld) -> None:
     """Half of the answers have a score on one criterion, half on another: all of them have one."""
 
     def one_each(name: str, known: Mapping[str, str]) -> bool:
         is_shop = known["application"] == "shop"
         return name not in ("groundedness", "toxicity") or (name == "toxicity") == is_shop
 
-    world.write(Plan(n=90, abstains=one_each))
+    world.write_in_order(Plan(n=90, abstains=one_each))
     report = world.report(WEEKS[0])
     figures = section(report, "coverage")["blocks"][0]["items"]
     assert {"label": "scored on any one criterion, at most", "value": 60} in figures
     assert headings(report)["slices"] == "No slice stands out against the rest"
 
 
-def test_what_stays_better_than_usual_is_said_so_everywhere(world: World) -> None:
-    world.write(*[ungrounded(0.5)] * 4, ungrounded(0.1), ungrounded(0.1))
+def test_what_stays_better_than_usual_is_said_so_everywhere(world: OddWorld) -> None:
+    world.write_in_order(*[ungrounded(0.5)] * 4, ungrounded(0.1), ungrounded(0.1))
     report = world.report(WEEKS[5])
     assert report["verdict"] == "A quiet week: groundedness stays better than usual"
     assert headings(report)["trend"] == "Ungrounded answers are still below the usual in W41"
@@ -151,8 +131,8 @@ def test_what_stays_better_than_usual_is_said_so_everywhere(world: World) -> Non
     )
 
 
-def test_labels_of_earlier_weeks_alone_are_no_labels_of_this_week(world: World) -> None:
-    written = world.write(Plan(n=30), Plan(n=30))
+def test_labels_of_earlier_weeks_alone_are_no_labels_of_this_week(world: OddWorld) -> None:
+    written = world.write_in_order(Plan(n=30), Plan(n=30))
     with transaction(world.engine) as session:
         session.add_all([a_label(one, place) for place, one in enumerate(written[:9])])
     report = world.report(WEEKS[1])
@@ -160,17 +140,18 @@ def test_labels_of_earlier_weeks_alone_are_no_labels_of_this_week(world: World) 
     assert "limits" not in section(report, "scorecard")["note"]
 
 
-def test_a_week_after_a_long_silence_is_not_called_the_first_of_all(world: World) -> None:
-    world.write(Plan(n=30), Plan(n=0))
-    with transaction(world.engine) as session:
-        write_weeks(session, {"2026-W51": Plan(n=30)}, seed=2)
+def test_a_week_after_a_long_silence_is_not_called_the_first_of_all(world: OddWorld) -> None:
+    world.write_in_order(Plan(n=30), Plan(n=0))
+    world.write({"2026-W51": Plan(n=30)}, seed=2)
     assert world.report("2026-W51")["verdict"] == (
         "The first week with data of the last 13: 30 interactions, and nothing to compare with yet"
     )
 
 
-def test_a_last_week_that_another_version_judged_is_not_said_to_lack_scores(world: World) -> None:
-    world.write(Plan(), Plan(), Plan(version="2"))
+def test_a_last_week_that_another_version_judged_is_not_said_to_lack_scores(
+    world: OddWorld,
+) -> None:
+    world.write_in_order(Plan(), Plan(), Plan(version="2"))
     report = world.report(WEEKS[2])
     row = section(report, "scorecard")["blocks"][0]["rows"][0]
     assert (row[3]["text"], row[3]["small"]) == ("–", "not compared")
@@ -178,15 +159,15 @@ def test_a_last_week_that_another_version_judged_is_not_said_to_lack_scores(worl
     assert headings(report)["slices"] == "No slice stands out against the rest"
 
 
-def test_a_difference_to_a_week_of_a_few_answers_is_not_shown(world: World) -> None:
-    world.write(Plan(), Plan(), Plan(n=3), Plan())
+def test_a_difference_to_a_week_of_a_few_answers_is_not_shown(world: OddWorld) -> None:
+    world.write_in_order(Plan(), Plan(), Plan(n=3), Plan())
     row = section(world.report(WEEKS[3]), "scorecard")["blocks"][0]["rows"][0]
     assert row[3]["too_few"]
     assert row[4]["value"] is None
 
 
-def test_erased_answers_are_no_examples_and_their_days_not_empty(world: World) -> None:
-    written = world.write(ungrounded(0.5))
+def test_erased_answers_are_no_examples_and_their_days_not_empty(world: OddWorld) -> None:
+    written = world.write_in_order(ungrounded(0.5))
     last_day, before = written[-13:], written[40:60]
     with transaction(world.engine) as session:
         session.add_all([a_label(one, place) for place, one in enumerate(before)])
@@ -201,7 +182,7 @@ def test_erased_answers_are_no_examples_and_their_days_not_empty(world: World) -
     assert "No interaction was received" not in alerts(report)
 
 
-def material_of(world: World, week: str, time_zone: str = "UTC") -> Material:
+def material_of(world: OddWorld, week: str, time_zone: str = "UTC") -> Material:
     with reading(world.engine) as session:
         return read_material(
             session,
@@ -213,8 +194,8 @@ def material_of(world: World, week: str, time_zone: str = "UTC") -> Material:
         )
 
 
-def test_scores_of_a_version_that_was_replaced_are_not_distributed_again(world: World) -> None:
-    written = world.write(Plan(n=30), Plan(n=30))
+def test_scores_of_a_version_that_was_replaced_are_not_distributed_again(world: OddWorld) -> None:
+    written = world.write_in_order(Plan(n=30), Plan(n=30))
     with transaction(world.engine) as session:
         rows = session.exec(select(Evaluation).where(Evaluation.criterion == "bias")).all()
         whose = {one.id: one for one in written}
@@ -227,17 +208,16 @@ def test_scores_of_a_version_that_was_replaced_are_not_distributed_again(world: 
 
 
 def test_weeks_of_scores_are_in_order_where_one_lies_in_the_hours_of_a_cut_day(
-    world: World,
+    world: OddWorld,
 ) -> None:
     """Days are read before hours; in Berlin a week begins in the last hours of a Sunday in UTC."""
     late = Plan(n=1)
-    with transaction(world.engine) as session:
-        write_weeks(session, {WEEKS[0]: late, **dict.fromkeys(WEEKS[1:3], Plan(n=40))}, zone=BERLIN)
+    world.write({WEEKS[0]: late, **dict.fromkeys(WEEKS[1:3], Plan(n=40))}, zone=BERLIN)
     assert list(material_of(world, WEEKS[2], BERLIN).histograms["bias"]) == [10, 11, 12]
 
 
-def test_a_second_label_of_an_answer_makes_no_rate_surer(world: World) -> None:
-    written = world.write(Plan(n=88))
+def test_a_second_label_of_an_answer_makes_no_rate_surer(world: OddWorld) -> None:
+    written = world.write_in_order(Plan(n=88))
     with reading(world.engine) as session:
         failing = select(Evaluation.interaction_id).where(Evaluation.label == "ungrounded")
         flagged = set(session.exec(failing))
@@ -254,8 +234,8 @@ def test_a_second_label_of_an_answer_makes_no_rate_surer(world: World) -> None:
     assert add("ann") == add("ben")
 
 
-def test_a_label_stands_when_another_of_the_same_reviewer_is_withdrawn(world: World) -> None:
-    (one, *_) = world.write(Plan(n=20))
+def test_a_label_stands_when_another_of_the_same_reviewer_is_withdrawn(world: OddWorld) -> None:
+    (one, *_) = world.write_in_order(Plan(n=20))
     with transaction(world.engine) as session:
         first, second = a_label(one, 1), a_label(one, 0)
         second.idempotency_key = "second"
@@ -268,8 +248,8 @@ def test_a_label_stands_when_another_of_the_same_reviewer_is_withdrawn(world: Wo
     assert not label.fails
 
 
-def test_failures_beyond_the_largest_topics_are_not_said_to_fit_no_topic(world: World) -> None:
-    world.write(Plan(n=20))
+def test_failures_beyond_the_largest_topics_are_not_said_to_fit_no_topic(world: OddWorld) -> None:
+    world.write_in_order(Plan(n=20))
     found = {"failures": 30, "is_sample": False, "was_studied": False, "items": []}
     topic = {"name": "refunds", "n": 20, "last_n": None, "ids": []}
     topic["example"] = {"interaction_id": "0123456789"}
@@ -279,13 +259,12 @@ def test_failures_beyond_the_largest_topics_are_not_said_to_fit_no_topic(world: 
 
 
 def test_scores_of_an_hour_that_a_week_ends_in_count_for_the_week_they_came_in(
-    world: World,
+    world: OddWorld,
 ) -> None:
     """In India a week ends half an hour after an hour of UTC."""
-    with transaction(world.engine) as session:
-        write_weeks(session, dict.fromkeys(WEEKS[:2], Plan(n=30)), zone="Asia/Kolkata")
-        for zone in ("Asia/Yangon", "Asia/Kathmandu"):
-            write_weeks(session, {WEEKS[1]: Plan(n=1)}, zone=zone, seed=len(zone))
+    world.write(dict.fromkeys(WEEKS[:2], Plan(n=30)), zone="Asia/Kolkata")
+    for zone in ("Asia/Yangon", "Asia/Kathmandu"):
+        world.write({WEEKS[1]: Plan(n=1)}, zone=zone, seed=len(zone))
     found = material_of(world, WEEKS[1], "Asia/Kolkata")
     scored = [tally.scored for tally in found.tallies.of("bias")][-2:]
     assert scored == [31, 31]

@@ -14,40 +14,15 @@ from sqlmodel import select
 from app.criteria import Criteria
 from app.database import reading, transaction
 from app.errors import UnknownField
-from app.reports import build_report, content_security_policy, render_html, render_markdown
+from app.reports import content_security_policy, render_html, render_markdown
 from app.reports.numbers import percent, percent_range
 from app.reports.weekly import sign
 from app.store.reports import list_reports, load_report, save_report
 from app.store.rollups import Contribution, roll_up
 from app.tables import Annotation, Evaluation, Interaction
-from tests.report_world import RATES, Plan, write_weeks
+from tests.report_world import RATES, Plan, World, section
 
 WEEKS = [f"2026-W{number}" for number in range(40, 48)]
-
-
-class World:
-    """A database and the reports of its weeks."""
-
-    def __init__(self, engine: Engine, criteria: Criteria, now: datetime) -> None:
-        self.engine, self.criteria, self.now = engine, criteria, now
-
-    def write(self, plans: Mapping[str, Plan], **options: Any) -> list[Interaction]:
-        with transaction(self.engine) as session:
-            return write_weeks(session, plans, **options)
-
-    def report(
-        self, week: str, *, application: str | None = None, time_zone: str = "UTC"
-    ) -> dict[str, Any]:
-        with reading(self.engine) as session:
-            return build_report(
-                session,
-                project="default",
-                criteria=self.criteria,
-                week=week,
-                application=application,
-                now=self.now,
-                time_zone=time_zone,
-            )
 
 
 @pytest.fixture
@@ -61,10 +36,6 @@ def bad_week(shared_engine: Engine, criteria: Criteria, now: datetime) -> dict[s
     world = World(shared_engine, criteria, now)
     world.write({**ordinary(4), WEEKS[4]: Plan(rate=bad_release)})
     return world.report(WEEKS[4])
-
-
-def section(report: dict[str, Any], id: str) -> dict[str, Any]:
-    return next(each for each in report["sections"] if each["id"] == id)
 
 
 def scorecard(report: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

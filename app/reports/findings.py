@@ -11,6 +11,7 @@ only for worse, which doubles the chance to find it).
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from app.reports.courses import Course, Share, follow, together
@@ -87,10 +88,15 @@ class Part:
     @property
     def stands_out(self) -> bool:
         """Whether the change sits here more than elsewhere."""
-        return self.is_new or (self.gap is not None and self.gap.p_above < PLACE_P_VALUE)
+        return self.gap is not None and self.gap.p_above < PLACE_P_VALUE
+
+    @property
+    def is_all_new(self) -> bool:
+        """Whether it came this week and left too few other answers to stand out against."""
+        return self.is_new and self.gap is None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Findings:
     """Everything that was compared, and what may be claimed of it."""
 
@@ -120,14 +126,39 @@ class Findings:
         measures = [*self.failing.values(), *self.unjudged.values()]
         return [one for one in measures if one.change == "still_worse"]
 
-    def places(self, criterion: str | None, verdict: Place) -> list[Part]:
-        """Slices with this verdict, the surest first."""
+    def places(self, criterion: str | None, verdict: Place, *, once: bool = False) -> list[Part]:
+        """Slices with this verdict, the surest first; `once` where several hold the same
+        answers."""
         found = [
             part
             for part in self.parts
             if part.verdict == verdict and criterion in (None, part.criterion)
         ]
-        return sorted(found, key=_sureness)
+        return self._once(sorted(found, key=_sureness)) if once else sorted(found, key=_sureness)
+
+    def leads(self, criterion: str) -> list[Part]:
+        """Where a rise sits: the slices that got worse and are unlike the rest, the most unlike
+        first."""
+        apart = [part for part in self.places(criterion, "worse", once=True) if part.stands_out]
+        return sorted(apart, key=lambda part: part.gap.p_above if part.gap else 1.0)
+
+    def _once(self, parts: Sequence[Part]) -> list[Part]:
+        """One of those that hold the same answers, such as an application and its only release:
+        what is new of them, else the first."""
+        kept: dict[object, Part] = {}
+        for part in parts:
+            same = part.criterion, self._counts[part.where]
+            if same not in kept or (part.is_new and not kept[same].is_new):
+                kept[same] = part
+        return list(kept.values())
+
+    @cached_property
+    def _counts(self) -> Mapping[Slice, Sequence[tuple[str, Share]]]:
+        """What each slice has of every criterion, by which the same answers are known."""
+        counts: dict[Slice, list[tuple[str, Share]]] = {}
+        for part in self.parts:
+            counts.setdefault(part.where, []).append((part.criterion, part.course.now))
+        return {where: tuple(own) for where, own in counts.items()}
 
 
 def find(tallies: Tallies, criteria: Sequence[str]) -> Findings:

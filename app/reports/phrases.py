@@ -66,7 +66,7 @@ def verdict_of(material: Material) -> str:
         return f"No interaction was received in week {int(material.week[-2:])}"
     for measure in findings.events:
         return measure_verdict(material, measure)
-    for part in findings.places(None, "worse"):
+    for part in findings.places(None, "worse", once=True):
         return part_verdict(material, part)
     if all(one.change == "unknown" for one in findings.failing.values()):
         return _unknown_verdict(material)
@@ -109,7 +109,7 @@ def part_verdict(material: Material, part: Part) -> str:
 
 def where_sentence(material: Material, measure: Measure) -> str:
     """Where a change of failures is largest, from the slices that changed with it."""
-    parts = [one for one in _worse_parts(material.findings, measure) if one.stands_out]
+    parts = material.findings.leads(measure.criterion) if measure.change == "worse" else []
     if not parts:
         return "No single application, model or segment stands out."
     first = parts[0]
@@ -120,7 +120,7 @@ def where_sentence(material: Material, measure: Measure) -> str:
 
 def lead_places(findings: Findings, criterion: str) -> list[str]:
     """The slices in which a rise of a criterion sits, at most two, of different keys."""
-    return _places([part for part in findings.places(criterion, "worse") if part.stands_out])
+    return _places(findings.leads(criterion))
 
 
 def reviewers_sentence(material: Material) -> str:
@@ -132,10 +132,6 @@ def reviewers_sentence(material: Material) -> str:
         )
     answers = len({label.interaction_id for label in material.labels})
     return f"{counted(len(people), 'reviewer')} labelled {counted(answers, 'answer')} of this week."
-
-
-def _worse_parts(findings: Findings, measure: Measure) -> list[Part]:
-    return findings.places(measure.criterion, "worse") if measure.change == "worse" else []
 
 
 def _whose(material: Material) -> str:
@@ -207,7 +203,7 @@ def _coincidence(material: Material) -> str:
 
 
 def _part_sentences(material: Material) -> list[str]:
-    parts = material.findings.places(None, "worse")
+    parts = material.findings.places(None, "worse", once=True)
     if not parts:
         return []
     first = parts[0]

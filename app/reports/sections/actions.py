@@ -8,12 +8,12 @@ from typing import Any
 
 from app.reports import blocks
 from app.reports.causes import Cause, Miscalibrated
-from app.reports.findings import Measure, Part
+from app.reports.findings import Findings, Measure, Part
 from app.reports.follow_up import STATES, follow_up
 from app.reports.judgement import corrected
 from app.reports.material import Material, reasons_of
 from app.reports.numbers import count, counted, listed, percent
-from app.reports.phrases import capital, lead_places, slice_name, spelled
+from app.reports.phrases import capital, lead_places, rate_words, slice_name, spelled
 from app.reports.quiet import pending_words
 from app.reports.tallies import Slice
 from app.reports.targets import missed
@@ -109,19 +109,14 @@ def _event_actions(material: Material) -> Iterator[Action]:
 def _rise(material: Material, event: Measure) -> Action:
     criterion = material.criteria.get(event.criterion)
     places = lead_places(material.findings, event.criterion)
-    parts = [
-        part
-        for part in material.findings.places(event.criterion, "worse")
-        if part.stands_out and part.is_new
-    ]
     rate, usual = event.course.now.rate or 0.0, event.course.usual.rate or 0.0
     why = f"{capital(criterion.failures)} are at {percent(rate)}, usually {percent(usual)}"
     effect = f"About {count(_excess(event))} fewer {criterion.failures} a week"
-    changed = _changed_here(parts)
+    changed, how = _changed_here(material.findings, event.criterion)
     cause = Cause("worse", (event.criterion,), changed)
     if changed is not None:
         what = f"Check {slice_name(changed)}, and roll it back if it is the cause"
-        return Action(what, f"{why}; it is new and stands out.", effect, _owner(places), 2, cause)
+        return Action(what, f"{why}; {how}.", effect, _owner(places), 2, cause)
     where = f" in {listed(places)}" if places else ""
     return Action(
         f"Read the examples of {criterion.failures}{where} and find what changed",
@@ -148,12 +143,13 @@ def _missing_input(material: Material, event: Measure) -> Action:
 
 
 def _slice_actions(material: Material) -> Iterator[Action]:
-    for part in material.findings.places(None, "worse"):
+    for part in material.findings.places(None, "worse", once=True):
         measure = material.findings.failing[part.criterion]
         if measure.change != "worse":
-            yield _slice_action(material, part, "got worse, though the whole did not")
-    for part in material.findings.places(None, "gap"):
-        yield _slice_action(material, part, "is served worse than the rest")
+            yield _slice_action(material, part, "It got worse, though the whole did not")
+    for part in material.findings.places(None, "gap", once=True):
+        rest = rate_words(part.rest, is_supported=True)
+        yield _slice_action(material, part, f"It has more of them than the rest ({rest})")
 
 
 def _slice_action(material: Material, part: Part, why: str) -> Action:
@@ -161,7 +157,7 @@ def _slice_action(material: Material, part: Part, why: str) -> Action:
     rate = percent(part.course.now.rate or 0.0)
     return Action(
         f"Read {failures} of {slice_name(part.where)}",
-        f"It {why}: {rate} of {counted(part.course.now.n, 'answer')}.",
+        f"{why}: {rate} of {counted(part.course.now.n, 'answer')}.",
         f"Fewer {failures} there",
         _owner([slice_name(part.where)]),
         5,
@@ -238,13 +234,18 @@ def _off(material: Material, one: Miscalibrated) -> str:
     )
 
 
-def _changed_here(parts: Sequence[Part]) -> Slice | None:
-    """The release, prompt or model that is new this week and stands out."""
+def _changed_here(findings: Findings, criterion: str) -> tuple[Slice | None, str]:
+    """The release, prompt or model that is new this week, and what speaks for it: that it stands
+    out, or, where no place does, that all answers are of it."""
+    leads, how = findings.leads(criterion), "it is new and stands out"
+    if not leads:
+        worse, how = findings.places(criterion, "worse"), "it is new, and all answers are of it"
+        leads = [part for part in worse if part.is_all_new]
     for key in ("release", "prompt_version", "model"):
-        for part in parts:
-            if part.where.key == key:
-                return part.where
-    return None
+        for part in leads:
+            if part.is_new and part.where.key == key:
+                return part.where, how
+    return None, ""
 
 
 def _excess(event: Measure) -> int:

@@ -8,6 +8,7 @@ from app.reports.findings import (
     FALSE_DISCOVERY_RATE,
     LEAST_CHANGE_SLICE,
     LEAST_SLICE_N,
+    Findings,
     Part,
     Place,
 )
@@ -83,12 +84,10 @@ def heading(material: Material) -> str:
     if not any(part.change for part in findings.parts):
         return _heading_alone(material)
     for event in findings.events:
-        places = lead_places(findings, event.criterion)
         if event.about == "failing" and event.change == "worse":
             failures = material.criteria.get(event.criterion).failures
-            sits = f"The rise of {failures} sits in {listed(places)}{_most_of_all(findings.pairs)}"
-            return sits if places else f"The rise of {failures} sits in no single slice"
-    worse = findings.places(None, "worse")
+            return f"The rise of {failures} sits in {_seat(findings, event.criterion)}"
+    worse = findings.places(None, "worse", once=True)
     if worse:
         failures = material.criteria.get(worse[0].criterion).failures
         return f"{capital(failures)} rose in {slice_name(worse[0].where)}"
@@ -113,10 +112,17 @@ def _heading_alone(material: Material) -> str:
     return "No slice stands out against the rest"
 
 
-def _most_of_all(pairs: Sequence[Pair]) -> str:
-    """The part of the worst slice in which the change sits, where one stands out."""
-    first = next((pair for pair in pairs if pair.holds), None)
-    return f", most of all in {slice_name(first.other)}" if first is not None else ""
+def _seat(findings: Findings, criterion: str) -> str:
+    """The slices in which a rise sits, and the part of the first in which it sits most."""
+    places = lead_places(findings, criterion)
+    if not places:
+        return "no single slice"
+    lead = findings.leads(criterion)[0].where
+    within = [one for one in findings.pairs if (one.criterion, one.where) == (criterion, lead)]
+    most = next((slice_name(pair.other) for pair in within if pair.holds), None)
+    if most is None:
+        return listed(places)
+    return f"{listed([name for name in places if name != most])}, most of all in {most}"
 
 
 def _pair_table(material: Material, pairs: Sequence[Pair]) -> blocks.Block:
