@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from fairlearn.metrics import MetricFrame, count, selection_rate
@@ -12,6 +13,7 @@ from app.criteria import Criteria
 from app.database import reading, transaction
 from app.reports.courses import Share
 from app.reports.findings import find
+from app.reports.labels import Label
 from app.reports.material import Material, read_material
 from app.reports.sections.fairness import (
     LEAST_GAP,
@@ -146,7 +148,45 @@ def test_the_group_that_fares_worse_is_named_and_the_weeks_of_others_are_not_cou
     groups = find_groups(material)
     held = [(one.criterion, one.where) for one in groups if one.holds]
     assert held == [("groundedness", Slice("language", "es"))]
-    assert section(material)["heading"].startswith("Language es gets more ungrounded answers than")
+    heading = section(material)["heading"]
+    assert heading.startswith("Language es is flagged for more ungrounded answers than language en")
+    assert heading.endswith("; too few labels to tell whether the evaluator errs")
+
+
+@pytest.mark.parametrize(
+    ("really", "heading"),
+    [
+        (True, "Language de gets more toxic answers than language en this week"),
+        (False, "Language de is flagged for more toxic answers than language en"),
+    ],
+)
+def test_a_gap_is_a_fact_about_the_answers_only_where_labels_confirm_it(
+    criteria: Criteria, really: bool, heading: str
+) -> None:
+    material = made(criteria, [{"en": (40, 400), "de": (150, 300)}])
+    labels = [
+        a_label(value, number, really=really) for value in ("en", "de") for number in range(60)
+    ]
+    found = section(replace(material, labels=labels))["heading"]
+    assert found.startswith(heading)
+
+
+def a_label(language: str, number: int, *, really: bool) -> Label:
+    """A label of a flagged or of another answer; what is flagged is bad in truth or never."""
+    flagged = number % 3 == 0
+    return Label(
+        interaction_id=f"{language}{number}",
+        criterion="toxicity",
+        reviewer="ann",
+        fails=flagged and really,
+        flagged=flagged,
+        inclusion_probability=0.1,
+        failing_score=0.9 if flagged else 0.1,
+        conversation=f"{language}{number}",
+        week=0,
+        changed=False,
+        segments={"language": language},
+    )
 
 
 Counts = Mapping[str, tuple[int, int]]

@@ -160,13 +160,13 @@ def _answer(criterion: Criterion, one: Weighed) -> Answer:
     return Answer(one.label.conversation, score, one.label.fails, one.weight)
 
 
-def corrected(material: Material, criterion: str) -> CorrectedRate | None:
+def corrected(material: Material, criterion: str, confidence: float = 0.95) -> CorrectedRate | None:
     """The week's failure rate corrected by labels drawn with known probability, if enough."""
     share = material.findings.failing[criterion].course.now
     drawn = drawn_labels([one for one in material.labels if one.criterion == criterion])
     if len(drawn) < LEAST_LABELS:
         return None
-    return prediction_powered_rate(share.failing, share.n, drawn)
+    return prediction_powered_rate(share.failing, share.n, drawn, confidence)
 
 
 def rogan_gladen_rate(material: Material, criterion: str) -> tuple[float, Interval] | None:

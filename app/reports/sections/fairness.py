@@ -1,8 +1,8 @@
 """Fairness: whether groups of people are served alike, and whether the evaluator errs alike."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from app.criteria import Criterion
 from app.reports import blocks
@@ -11,7 +11,7 @@ from app.reports.findings import share_of
 from app.reports.labels import Label, drawn_labels
 from app.reports.material import Material
 from app.reports.numbers import counted, listed, points
-from app.reports.phrases import capital, sample_words
+from app.reports.phrases import capital, sample_words, slice_name
 from app.reports.tallies import Slice
 from app.statistics.comparison import Comparison, compare_shares
 from app.statistics.corrected_rate import CorrectedRate, corrected_gap, prediction_powered_rate
@@ -38,6 +38,12 @@ COLUMNS = (
 )
 
 
+Support = Literal["confirmed", "unconfirmed", "unlabelled"]
+READINGS: Mapping[Support, str] = {
+    "confirmed": "Larger, and labels confirm it",
+    "unconfirmed": "Flagged more often; labels do not confirm it",
+    "unlabelled": "Flagged more often; too few labels to tell why",
+}
 SWAP_COLUMNS = (
     "Evaluator",
     "Pairs",
@@ -90,20 +96,41 @@ def section(material: Material) -> blocks.Section:
 
 def heading(material: Material, groups: Sequence[Group]) -> str:
     """Which groups get more failing answers than the largest one, over some weeks."""
-    gaps = [group for group in groups if group.holds]
+    gaps = [_Gap(group, _support(material, group)) for group in groups if group.holds]
     if gaps:
-        gaps.sort(key=lambda group: -(group.comparison.difference if group.comparison else 0.0))
-        first = gaps[0]
-        failures = material.criteria.get(first.criterion).failures
-        gap = first.comparison.difference if first.comparison else 0.0
-        return (
-            f"{_name(first.where)} gets more {failures} than {_name(first.reference)} over "
-            f"{_weeks(material, first.criterion)}: {points(gap)}"
-        )
+        return _gap_words(material, min(gaps, key=_Gap.rank))
     if not groups:
         return "There are too few answers per group of people to compare them"
     keys = listed(sorted({group.where.key.replace("_", " ") for group in groups}))
     return f"No clear gap between groups by {keys}"
+
+
+class _Gap(NamedTuple):
+    """A gap in what the evaluator flags, and whether labels say the same."""
+
+    group: Group
+    support: Support
+
+    def rank(self) -> tuple[bool, float]:
+        """Confirmed ones first, then the largest."""
+        comparison = self.group.comparison
+        return self.support != "confirmed", -(comparison.difference if comparison else 0.0)
+
+
+def _gap_words(material: Material, found: _Gap) -> str:
+    """The gap, and that it is the evaluator's word alone where labels do not confirm it."""
+    first = found.group
+    failures = material.criteria.get(first.criterion).failures
+    gap = points(first.comparison.difference if first.comparison else 0.0)
+    weeks, other = _weeks(material, first.criterion), slice_name(first.reference)
+    if found.support == "confirmed":
+        return f"{_name(first.where)} gets more {failures} than {other} {weeks}: {gap}"
+    doubt = "labels do not confirm it"
+    if found.support == "unlabelled":
+        doubt = "too few labels to tell whether the evaluator errs"
+    return (
+        f"{_name(first.where)} is flagged for more {failures} than {other} ({gap} {weeks}); {doubt}"
+    )
 
 
 def find_groups(material: Material) -> list[Group]:
@@ -201,7 +228,7 @@ def _row(material: Material, group: Group) -> list[blocks.Cell]:
     is_reference = group.comparison is None
     labels = _labels_of(material, group, group.where)
     gap = None if is_reference else _corrected_gap(material, group)
-    reading = "Reference" if is_reference else _reading(group, gap)
+    reading = READINGS[_support_of(gap)] if group.holds else "No clear gap"
     return [
         blocks.words(_name(group.where), material.criteria.get(group.criterion).title.lower()),
         blocks.share(group.share, tone=tone, is_supported=group.holds),
@@ -210,16 +237,19 @@ def _row(material: Material, group: Group) -> list[blocks.Cell]:
         blocks.words("–") if gap is None else blocks.gap(*gap),
         _ratio(group),
         _errors(labels),
-        blocks.state(reading, tone),
+        blocks.state("Reference" if is_reference else reading, tone),
     ]
 
 
-def _reading(group: Group, gap: tuple[float, Interval] | None) -> str:
-    if not group.holds:
-        return "No clear gap"
-    if gap is not None and gap[1].low <= 0:
-        return "Larger, holds after correction; labels are too few to confirm it"
-    return "Larger, holds after correction"
+def _support(material: Material, group: Group) -> Support:
+    """Whether labels of both groups find the gap that the evaluator does."""
+    return _support_of(_corrected_gap(material, group))
+
+
+def _support_of(gap: tuple[float, Interval] | None) -> Support:
+    if gap is None:
+        return "unlabelled"
+    return "confirmed" if gap[1].low > 0 else "unconfirmed"
 
 
 def _corrected_rate(share: Share, labels: Sequence[Label]) -> CorrectedRate | None:
@@ -288,7 +318,7 @@ def _name(where: Slice) -> str:
 
 def _weeks(material: Material, criterion: str) -> str:
     number = len(_pooled_weeks(material, criterion))
-    return material.said.this if number == 1 else f"{number} {material.said.one}s"
+    return material.said.this if number == 1 else f"over {number} {material.said.one}s"
 
 
 def _note(material: Material, groups: Sequence[Group]) -> str:
@@ -307,8 +337,8 @@ def _note(material: Material, groups: Sequence[Group]) -> str:
         f"{counted(compared, 'comparison')} with the largest group, corrected by Holm's method"
         f"{lasting if said.compares else ''}. Groups with "
         f"fewer than {LEAST_SCORED} scored answers are not shown, nor label-based numbers from "
-        f"fewer than {LEAST_LABELS} labels. Gaps can come from what is asked; the evaluator's own "
-        "error stands apart."
+        f"fewer than {LEAST_LABELS} labels. Gaps can come from what is asked, and from an "
+        "evaluator that errs more in one group: labels of both groups tell."
     )
 
 

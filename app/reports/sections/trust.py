@@ -18,6 +18,7 @@ from app.reports.phrases import capital
 from app.statistics.intervals import normal_quantile
 
 WANTED_HALF_WIDTH = 0.05
+CONFIDENCE = 0.95
 RATE_COLUMNS = (
     "Criterion",
     "Labels",
@@ -83,8 +84,11 @@ def heading(material: Material, judged: list[Judgement]) -> str:
 
 
 def _differs(material: Material, criterion: str) -> bool:
-    """Whether the corrected interval excludes the raw rate, however sure both are."""
-    fixed, raw = corrected(material, criterion), material.findings.failing[criterion].course.now
+    """Whether labels exclude the raw rate, in an interval that is wide enough for all criteria of
+    the report together (Bonferroni)."""
+    compared = max(1, len(material.names()))
+    fixed = corrected(material, criterion, 1 - (1 - CONFIDENCE) / compared)
+    raw = material.findings.failing[criterion].course.now
     return fixed is not None and raw.rate is not None and not fixed.interval.holds(raw.rate)
 
 
@@ -191,6 +195,11 @@ def _note(material: Material, judged: list[Judgement]) -> str:
             "intervals are drawn over conversations."
         )
         words += _unweighted(material, judged)
+    if material.labels and len(material.names()) > 1:
+        words.append(
+            "A raw rate is said to be off where labels exclude it even at the confidence that the "
+            f"{len(material.names())} criteria need together (Bonferroni)."
+        )
     changed = [one for one in material.labels if one.changed]
     if changed:
         share = percent(len(changed) / len(material.labels))
