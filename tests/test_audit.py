@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,12 +15,13 @@ from typer.testing import CliRunner
 
 from app.commands import audit, export, keys, prune, reviewers
 from app.commands.configured import note_start
+from app.commands.operator import operator
 from app.criteria import Criteria
 from app.database import is_sqlite, reading, transaction
-from app.errors import AuditBroken, SetupError, UnknownField
+from app.errors import AuditBroken, NotFound, SetupError, UnknownField
 from app.settings import Settings
 from app.store.audit import Actor, Head, entries, head, note, verify
-from app.store.interactions import InteractionFilter
+from app.store.interactions import InteractionFilter, hash_user
 from app.store.reviewers import add_reviewer
 from app.store.reviews import Plan, create_queue
 from app.tables import AuditEntry
@@ -196,11 +197,11 @@ def test_what_is_done_at_the_command_line_is_noted_and_erasure_leaves_the_log_wh
     run(export, "interactions", "-")
     run(prune, "--trace", rows[0].trace_id)
     run(prune, "--spans", "30")
-    assert json.loads(run(audit, "verify", "--json"))["entries"] == 7
+    assert json.loads(run(audit, "verify", "--json"))["entries"] == 9
     lines = [json.loads(line) for line in run(audit, "list", "--json").splitlines()]
     assert [one["action"] for one in lines] == [
         *("key.created", "key.revoked", "reviewer.added", "reviewer.disabled", "export.made"),
-        *("trace.erased", "trace.pruned", "audit.verified"),
+        *("interaction.erased", "trace.erased", "erasure.done", "trace.pruned", "audit.verified"),
     ]
     assert {one["role"] for one in lines} == {"operator"}
     shown = run(audit, "list", "--action", "key.created")
@@ -213,6 +214,46 @@ def test_what_is_done_at_the_command_line_is_noted_and_erasure_leaves_the_log_wh
         run(audit, "verify", "--expect", str(head(session)))
     with pytest.raises(AuditBroken, match="written anew"):
         run(audit, "verify", "--expect", f"2:{'0' * 64}")
+
+
+def test_an_erased_answer_is_told_with_its_verdicts_and_the_request_and_without_a_word(
+    run: Callable[..., Any],
+    engine: Engine,
+    criteria: Criteria,
+    settings: Settings,
+    client: TestClient,
+) -> None:
+    mine = hash_user("default", "mia")
+    (row,) = some_interactions(1, prompt="Zanzibar?", response="an idiot", user_hash=mine)
+    save(engine, [row])
+    score_all(engine, criteria, settings)
+    run(prune, "--user", "mia", "--request", "DSR-7")
+    run(prune, "--user", "nobody", "--request", "DSR-8")
+    (who, about, details) = noted(engine, "interaction.erased")[0]
+    assert (who, about, details["request"]) == (operator().name, row.id, "DSR-7")
+    judged = {"label": "toxic", "score": 0.95, "threshold": 0.5}
+    assert details["verdicts"]["toxicity-words@1"] == judged
+    done = {about: (one["traces"], one["gone"]) for _, about, one in noted(engine, "erasure.done")}
+    assert done == {"DSR-7": (1, 1), "DSR-8": (0, 0)}
+    with reading(engine) as session:
+        assert not [one for one in entries(session) if "mia" in one.details + one.about]
+        told = rf"erased on {datetime.now(UTC):%Y-%m-%d}, by entry 1 of the audit log"
+    assert told in client.get(f"/api/v1/interactions/{row.id}").json()["detail"]
+    with pytest.raises(NotFound, match="by entry 1"):
+        run(audit, "interaction", row.id)
+
+
+def test_what_may_have_gone_by_its_age_is_told_so(
+    run: Callable[..., Any], engine: Engine, now: datetime
+) -> None:
+    (row,) = some_interactions(1, received_at=now - timedelta(days=4000))
+    run(prune, "--interactions", "3650")
+    with pytest.raises(NotFound, match=r"in this project$"):
+        run(audit, "interaction", row.id)
+    save(engine, [row])
+    run(prune, "--interactions", "3650")
+    with pytest.raises(NotFound, match=r"forgotten by their age, last on .*, by entry 2 of"):
+        run(audit, "interaction", row.id)
 
 
 @pytest.fixture

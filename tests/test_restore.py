@@ -88,7 +88,11 @@ def test_what_was_erased_since_the_backup_does_not_come_back(
         verify(entries(session))
         acts = [(one.action, one.about) for one in entries(session)]
         told = list(entries(session))[-1].details
-    assert acts == [("trace.erased", rows[0].trace_id), ("backup.restored", "copy.db")]
+    assert acts == [
+        ("interaction.erased", rows[0].id),
+        ("trace.erased", rows[0].trace_id),
+        ("backup.restored", "copy.db"),
+    ]
     assert str(before) in told
 
 

@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Engine
@@ -26,10 +25,12 @@ from app.store.erasing import (
     would_erase,
 )
 from app.store.interactions import hash_user
+from app.store.missing import ERASED_ANSWER
 from app.store.pruning import count_interactions, count_traces, prune_interactions, prune_traces
 
 MOST_DAYS = 36_500
 """A century: much longer ago, the calendar ends."""
+PRUNED = {"traces": "trace.pruned", "interactions": "interaction.pruned"}
 ROWS_PER_TRANSACTION = 200
 """Few, so that whoever sends traces meanwhile never waits long."""
 
@@ -56,6 +57,10 @@ def command(
         list[str] | None,
         typer.Option("--user", help="Erase every trace of this user, by the id that was sent."),
     ] = None,
+    request: Annotated[
+        str | None,
+        typer.Option(help="How you call the request to be forgotten; the audit log keeps it."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
@@ -65,7 +70,8 @@ def command(
     --user erase the words of what people labelled, too: from queues, drafts, comments, corrected
     answers and the examples of reports; labels, scores and the numbers of reports stay. The server
     may run meanwhile. What is forgotten is overwritten in SQLite's file and does not come back when
-    a sender retries late. Backups, exports and delivered reports are for you to delete.
+    a sender retries late. Backups, exports and delivered reports are for you to delete. The audit
+    log proves what was erased, for which --request, without a word of it.
 
     Example: touchstone prune --spans 90 --interactions 365 --dry-run
     """
@@ -86,13 +92,16 @@ def command(
                     counts[name] = count(session, project, before)
                 if not dry_run:
                     counts[name] = _forget(engine, name, project, before, counts[name], prune)
-                    _note(engine, name, project, days, counts[name], now)
+                    _note_act(engine, PRUNED[name], project, now, days=days, n=counts[name])
         chosen = _chosen(engine, project, traces or (), users or ())
         erased = Erased()
         with progress_bar("Erasing traces", len(chosen)) as advance:
             for trace_id in chosen:
-                erased += _erase(engine, project, trace_id, now, dry_run)
+                erased += _erase(engine, project, trace_id, now, dry_run, request)
                 advance(1)
+        if (traces or users) and not dry_run:
+            done = {"users": len(users or ()), "traces": sum(chosen.values()), **erased.counts}
+            _note_act(engine, "erasure.done", project, now, about=request or "", **done)
         counts["traces"] += sum(chosen.values())
         counts["interactions"] += erased.gone
         counts |= {"emptied": erased.emptied, "examples": erased.examples}
@@ -121,10 +130,11 @@ def _forget(
                 return gone
 
 
-def _note(engine: Engine, name: str, project: str, days: int, n: int, now: datetime) -> None:
+def _note_act(
+    engine: Engine, action: str, project: str, now: datetime, *, about: str = "", **details: int
+) -> None:
     with transaction(engine) as session:
-        action = "trace.pruned" if name == "traces" else "interaction.pruned"
-        note(session, operator(), action, now=now, project=project, days=days, n=n)
+        note(session, operator(), action, now=now, project=project, about=about, **details)
 
 
 def _chosen(
@@ -160,22 +170,32 @@ def _warn(sentence: str) -> None:
     typer.echo(f"touchstone: {sentence}", err=True)
 
 
-def _erase(engine: Engine, project: str, trace_id: str, now: datetime, dry_run: bool) -> Erased:
+def _erase(
+    engine: Engine,
+    project: str,
+    trace_id: str,
+    now: datetime,
+    dry_run: bool,
+    request: str | None,
+) -> Erased:
     if dry_run:
         with reading(engine) as session:
             return would_erase(session, project, trace_id)
-    return erase_noted(engine, project, trace_id, now)
+    return erase_noted(engine, project, trace_id, now, request=request)
 
 
-def erase_noted(engine: Engine, project: str, trace_id: str, now: datetime) -> Erased:
-    """Erase a trace and note it in the audit log, both or neither."""
+def erase_noted(
+    engine: Engine, project: str, trace_id: str, now: datetime, *, request: str | None = None
+) -> Erased:
+    """Erase a trace and note it, and each of its answers, in the audit log: all or nothing."""
     with transaction(engine) as session:
         overwrite_deleted(session)
         erased = erase_trace(session, project, trace_id, now=now)
-        details = asdict(erased)
-        note(
-            session, operator(), "trace.erased", now=now, project=project, about=trace_id, **details
-        )
+        act = partial(note, session, operator(), now=now, project=project, request=request)
+        for one in erased.answers:
+            told: dict[str, Any] = {"trace": trace_id, "stays": one.stays, "verdicts": one.verdicts}
+            act(ERASED_ANSWER, about=one.id, **told)
+        act("trace.erased", about=trace_id, **erased.counts)
         return erased
 
 

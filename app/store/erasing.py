@@ -8,7 +8,7 @@ interactions go. What was counted stays counted: rollups and the numbers of issu
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
@@ -38,6 +38,15 @@ WORDLESS: Mapping[str, Any] = {
 OPEN = ("pending", "running", "skipped")
 
 
+class ErasedAnswer(NamedTuple):
+    """What may be told of an erased answer: whether its row stays, and how it was judged."""
+
+    id: str
+    stays: bool
+    verdicts: dict[str, dict[str, Any]]
+    """By `evaluator@version`: no word, only label, score and threshold."""
+
+
 @dataclass(frozen=True, slots=True)
 class Erased:
     """How many interactions went, how many stay without words, and how many examples of reports
@@ -46,11 +55,18 @@ class Erased:
     gone: int = 0
     emptied: int = 0
     examples: int = 0
+    answers: tuple[ErasedAnswer, ...] = ()
+    """Of one trace; a sum leaves them out."""
 
     def __add__(self, other: "Erased") -> "Erased":
         return Erased(
             self.gone + other.gone, self.emptied + other.emptied, self.examples + other.examples
         )
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """The numbers by their names."""
+        return {"gone": self.gone, "emptied": self.emptied, "examples": self.examples}
 
 
 def traces_of_user(session: Session, project: str, user_hash: str) -> list[str]:
@@ -94,6 +110,7 @@ def erase_trace(session: Session, project: str, trace_id: str, *, now: datetime)
     rows = _rows_of(session, project, trace_id, hold=True)
     ids = [row.id for row in rows]
     labelled = _labelled(session, ids)
+    answers = tuple(ErasedAnswer(one, one in labelled, _judged(session, one)) for one in ids)
     forget_words(session, ids)
     free = [one for one in ids if one not in labelled]
     _drop_items(session, free)
@@ -105,7 +122,8 @@ def erase_trace(session: Session, project: str, trace_id: str, *, now: datetime)
     mine = (col(Feedback.project) == project, col(Feedback.trace_id) == trace_id)
     session.execute(delete(Feedback).where(*mine))
     remember_erased(session, project, [trace_id], until_at=None)
-    return Erased(len(free), len(labelled), _clear_examples(session, project, set(ids), now))
+    examples = _clear_examples(session, project, set(ids), now)
+    return Erased(len(free), len(labelled), examples, answers)
 
 
 def _rows_of(
@@ -117,6 +135,18 @@ def _rows_of(
     )
     query = query.where(col(Interaction.erased_at).is_(None))
     return list(session.exec(query.with_for_update() if hold else query))
+
+
+def _judged(session: Session, interaction_id: str) -> dict[str, dict[str, Any]]:
+    query = select(Evaluation).where(Evaluation.interaction_id == interaction_id)
+    return {
+        f"{one.evaluator}@{one.version}": {
+            "label": one.label,
+            "score": one.score,
+            "threshold": one.threshold,
+        }
+        for one in session.exec(query.where(Evaluation.status == "scored"))
+    }
 
 
 def _labelled(session: Session, ids: Sequence[str]) -> set[str]:

@@ -18,6 +18,7 @@ from app.errors import BadRequest, NotFound
 from app.store.complaints import has_feedback, has_feedback_below
 from app.store.erased import let_nothing_be_erased, parted_by_erasure
 from app.store.evaluations import enqueue, evaluations_of, reset
+from app.store.missing import missing
 from app.store.rollups import Contribution, roll_up
 from app.store.saying import Place, few_say, that_say
 from app.store.search import (
@@ -175,7 +176,7 @@ def get_interaction(
     hold = {"read": True, "key_share": True} if stays else None
     row = session.get(Interaction, wanted_id, with_for_update=hold)
     if row is None or row.project != project:
-        raise NotFound(f"there is no interaction {wanted_id!r} in this project")
+        raise NotFound(missing(session, project, wanted_id))
     return row
 
 
