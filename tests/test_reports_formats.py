@@ -110,7 +110,7 @@ def test_slack_markup_in_outside_words_stays_words(report: dict[str, Any]) -> No
 
 def test_the_pdf_is_tagged_titled_and_every_figure_has_its_words(report: dict[str, Any]) -> None:
     content = render_pdf(render_html(report))
-    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL)
+    streams = re.findall(rb"stream\n(.*?)\nendstream", content, re.DOTALL)
     text = content + b"".join(inflated(one) for one in streams)
     assert content.startswith(b"%PDF-")
     assert b"/StructTreeRoot" in text
