@@ -144,5 +144,6 @@ def _issue(
             return False
         report = save_report(session, body, now=now())
         assert report.id is not None
-        add_deliveries(session, report.id, channels, now=now())
+        later = timedelta(hours=settings.deliver_after_hours)
+        add_deliveries(session, report.id, channels, now=now() + later)
     return True

@@ -107,6 +107,13 @@ class Settings(BaseSettings):
         "",
         description="Apprise addresses that get the report, such as `mailto://…`, `slack://…`.",
     )
+    deliver_after_hours: float = Field(
+        0.0,
+        ge=0,
+        le=168,
+        description="How many hours an issued report waits for its actions to be edited "
+        "before it is sent.",
+    )
     public_address: str = Field(
         "", description="Address of this server for people, for links in reports and invitations."
     )

@@ -4,6 +4,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from app.errors import NotFound
 from feedback_ui import (
+    acting,
     adjudicating,
     browsing,
     conversing,
@@ -27,6 +28,7 @@ FOREVER = "public, max-age=31536000, immutable"
 
 router = APIRouter()
 for part in (
+    acting,
     signing_in,
     browsing,
     conversing,

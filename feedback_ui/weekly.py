@@ -22,6 +22,7 @@ from app.store.interactions import applications
 from app.store.reports import list_reports, load_report
 from app.tables import Interaction
 from feedback_ui.pages import criteria_of, page, whole_page
+from feedback_ui.queues import is_lead
 
 MOST_WEEKS = 60
 
@@ -107,8 +108,11 @@ def report(
                 now=now,
                 time_zone=zone,
             )
-    revisions = newest.revision if newest is not None else 1
-    return whole_page(render_html(body, _links(body, revisions)))
+    links = _links(body, newest.revision if newest is not None else 1)
+    if newest is not None and is_lead(caller):
+        query = urlencode({"application": application})
+        links.append((f"/reports/{week}/actions?{query}", "Edit the actions"))
+    return whole_page(render_html(body, links))
 
 
 def _links(body: Mapping[str, Any], revisions: int) -> list[tuple[str, str]]:

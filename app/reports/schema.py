@@ -34,7 +34,10 @@ def report_schema() -> Schema:
             sentences=_list(TEXT),
             is_quiet=FLAG,
             findings=_list({"$ref": "#/$defs/finding"}),
-            actions=_list(_object(**ACTION, why=TEXT, effect=TEXT)),
+            alerts=_list(TEXT),
+            actions=_list(_object(**ACTION, why=TEXT, effect=TEXT, edited_by=TEXT)),
+            found_actions=_list(_object(**ACTION, why=TEXT, effect=TEXT, edited_by=TEXT)),
+            action_edits=_list(_object(**ACTION, dropped=TEXT, editor=TEXT)),
             last_actions=_list(
                 _object(**ACTION, state={"enum": ["still", "over", "unknown"]}, words=TEXT)
             ),

@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from app.criteria import Criteria
 from app.reports import blocks
+from app.reports.edits import edits_of, with_edits
 from app.reports.findings import Measure, Part, Place
 from app.reports.follow_up import follow_up
 from app.reports.judgement import miscalibrated
@@ -31,8 +32,9 @@ from app.reports.sections import (
 )
 from app.reports.targets import missed
 from app.reports.weeks import week_bounds, zone_of
+from app.store.reports import load_report
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 UNSIGNED = ("generated_at", "sha256", "revision", "change_note")
 """What may differ between two reports that say the same."""
 SECTIONS: tuple[Callable[[Material], blocks.Section], ...] = (
@@ -62,6 +64,8 @@ def build_report(
 ) -> dict[str, Any]:
     """The report of a week as plain values; a week without data gives a report that says so.
 
+    Its actions are as people edited them, where the week's report was issued before.
+
     Raises UnknownField on a malformed week.
     """
     material = read_material(
@@ -72,7 +76,9 @@ def build_report(
         application=application or None,
         time_zone=time_zone,
     )
-    return sign(_report(replace(material, off=tuple(miscalibrated(material))), now))
+    report = _report(replace(material, off=tuple(miscalibrated(material))), now)
+    issued = load_report(session, project, week=week, application=application)
+    return sign(with_edits(report, edits_of(issued.body if issued is not None else None)))
 
 
 def sign(report: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +111,10 @@ def _report(material: Material, now: datetime) -> dict[str, Any]:
             *_part_findings(material),
             *(_missed_finding(material, one) for one in missed(material)),
         ],
-        "actions": actions.plain_actions(material),
+        "alerts": actions.find_alerts(material),
+        "actions": [],
+        "found_actions": actions.plain_actions(material),
+        "action_edits": [],
         "last_actions": follow_up(material),
         "received": material.received,
         "sections": [make(material) for make in SECTIONS],

@@ -25,6 +25,34 @@ def add_deliveries(
     session.flush()
 
 
+def move_deliveries(session: Session, old_id: int, new_id: int) -> None:
+    """Let what is still to be sent of a report go out as its next revision.
+
+    Not what is being sent for the first time at this moment, which nobody can take back.
+    """
+    waiting = select(Delivery).where(
+        Delivery.report_id == old_id,
+        col(Delivery.status) == "waiting",
+        or_(col(Delivery.attempts) == 0, col(Delivery.error) != ""),
+    )
+    for delivery in session.exec(waiting.with_for_update()).all():
+        delivery.report_id = new_id
+        session.add(delivery)
+    session.flush()
+
+
+def deliveries_of(session: Session, report: Report) -> list[Delivery]:
+    """All deliveries of the revisions of a report, in the order of their channels."""
+    query = (
+        select(Delivery)
+        .join(Report, col(Report.id) == col(Delivery.report_id))
+        .where(Report.project == report.project, Report.week == report.week)
+        .where(Report.application == report.application)
+        .order_by(col(Delivery.channel), col(Delivery.id))
+    )
+    return list(session.exec(query))
+
+
 def claim_delivery(session: Session, *, now: datetime) -> tuple[Delivery, Report] | None:
     """A delivery whose time has come, with its report; nobody else gets it for five minutes."""
     query = (

@@ -12,11 +12,16 @@ from app.tables import Report
 
 
 def save_report(
-    session: Session, body: Mapping[str, Any], *, now: datetime, actor: Actor = SERVER
+    session: Session,
+    body: Mapping[str, Any],
+    *,
+    now: datetime,
+    actor: Actor = SERVER,
+    why: str = "",
 ) -> Report:
     """Issue a report; the stored one where it says the same, else a new revision with a note.
 
-    The note names the headings and sections that changed since the revision before.
+    The note names the headings and sections that changed since the revision before, and `why`.
     """
     exclude_others(session, "report")
     project, week, application = body["project"], body["week"], body["application"] or ""
@@ -24,7 +29,7 @@ def save_report(
     if last is not None and last.sha256 == body["sha256"]:
         return last
     revision = last.revision + 1 if last is not None else 1
-    changed = _change_note(last, body, now) if last is not None else ""
+    changed = " ".join([_change_note(last, body, now), why]).strip() if last is not None else ""
     report = Report(
         project=project,
         application=application,

@@ -40,11 +40,8 @@ class Action:
 
 def section(material: Material) -> blocks.Section:
     """At most five actions, then the open alerts, then last week's actions."""
-    actions, alerts = find_actions(material), find_alerts(material)
-    content: list[blocks.Block] = []
-    if actions:
-        rows = [_row(material, action) for action in actions]
-        content.append(blocks.table(COLUMNS, rows, caption=ACTIONS))
+    actions, alerts = plain_actions(material), find_alerts(material)
+    content = [todo(actions)] if actions else []
     if alerts:
         content.append(blocks.text(f"Open alerts. {' '.join(alerts)}", style="note"))
     if followed := follow_up(material):
@@ -53,16 +50,21 @@ def section(material: Material) -> blocks.Section:
     left = [_left_alone(material, one) for one in material.off if one.refusal]
     if left:
         content.append(blocks.text(" ".join(left)))
-    return blocks.section("actions", "Actions", heading(actions, alerts), content)
+    return blocks.section("actions", "Actions", heading(actions, len(alerts)), content)
 
 
-def heading(actions: Sequence[Action], alerts: Sequence[str]) -> str:
+def todo(actions: Sequence[Mapping[str, Any]]) -> blocks.Block:
+    """The actions of report.json as a table; it says of each whose words it has, if a person's."""
+    return blocks.table(COLUMNS, [_row(one) for one in actions], caption=ACTIONS)
+
+
+def heading(actions: Sequence[Mapping[str, Any]], alerts: int) -> str:
     """How many actions and alerts there are, and what to do first."""
     if not actions and not alerts:
         return "Nothing to do this week"
     todo = f"{spelled(len(actions))} action{'s' * (len(actions) != 1)}"
-    open_ = f" and {spelled(len(alerts))} open alert{'s' * (len(alerts) != 1)}"
-    first = f": {_lower(actions[0].what)}" if actions else ""
+    open_ = f" and {spelled(alerts)} open alert{'s' * (alerts != 1)}"
+    first = f": {_lower(actions[0]['what'])}" if actions else ""
     return capital(f"{todo}{open_ if alerts else ', no open alert'}{first}")
 
 
@@ -258,24 +260,28 @@ def _owner(places: Sequence[str]) -> str:
     return f"{applications[0]} team" if applications else "quality lead"
 
 
-def _row(material: Material, action: Action) -> list[blocks.Cell]:
-    by = _due(material, action.days)
+def _row(action: Mapping[str, Any]) -> list[blocks.Cell]:
+    editor = action["edited_by"]
     return [
-        blocks.words(action.what),
-        blocks.words("", action.why),
-        blocks.words("", action.effect),
-        blocks.words(action.owner),
-        blocks.words(f"{by.day}\N{NO-BREAK SPACE}{by:%b}"),
+        blocks.words(action["what"], f"changed by {editor}" if editor else ""),
+        blocks.words("", action["why"]),
+        blocks.words("", action["effect"]),
+        blocks.words(action["owner"]),
+        blocks.words(_day(action["by"])),
     ]
 
 
+def _day(iso: str) -> str:
+    by = date.fromisoformat(iso)
+    return f"{by.day}\N{NO-BREAK SPACE}{by:%b}"
+
+
 def _followed_row(one: Mapping[str, Any]) -> list[blocks.Cell]:
-    by = date.fromisoformat(one["by"])
     return [
         blocks.words(one["what"]),
         blocks.words(STATES[one["state"]], one["words"]),
         blocks.words(one["owner"]),
-        blocks.words(f"{by.day}\N{NO-BREAK SPACE}{by:%b}"),
+        blocks.words(_day(one["by"])),
     ]
 
 
@@ -289,6 +295,7 @@ def plain_actions(material: Material) -> list[dict[str, Any]]:
             "owner": one.owner,
             "by": _due(material, one.days).isoformat(),
             "cause": one.cause.plain(),
+            "edited_by": "",
         }
         for one in find_actions(material)
     ]
