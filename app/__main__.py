@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from app.errors import Busy, TouchstoneError
+from app.errors import Busy, Damaged, TouchstoneError
 from app.settings import misspelt, share_cores
 
 COMMANDS = {
@@ -63,6 +63,8 @@ def main() -> None:
         print(f"touchstone: {sentence}", file=sys.stderr)
     try:
         command_line(sys.argv[1:])(prog_name="touchstone")
+    except Damaged as error:
+        _end(str(error))
     except Busy as error:
         _end(_blocked(error))
     except TouchstoneError as error:

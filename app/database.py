@@ -25,15 +25,21 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, ProgrammingError
 from sqlmodel import Session, SQLModel
 
-from app.errors import Busy, SetupError
+from app.errors import Busy, Damaged, SetupError
 
 SCHEMA_HEAD = "0014"
 BUSY_TIMEOUT_SECONDS = 5
 WAIT_MS = 1000 * BUSY_TIMEOUT_SECONDS
 ABSENT = ("no such table", "no such column", "has no column named", "undefinedcolumn")
+BROKEN_PAGES = ("XX001", "XX002")
+"""What PostgreSQL says of data or an index that is corrupted."""
+DAMAGED = (
+    "the database is damaged; stop every server and worker, look at its disk, "
+    "and put a backup back with `touchstone restore`"
+)
 _TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 
 
@@ -86,6 +92,8 @@ def _open_sqlite(url: str) -> Engine:
                     f"the file of {url} is no SQLite database; "
                     "set TOUCHSTONE_DATABASE_URL to another"
                 ) from None
+            if is_damage(error):
+                raise Damaged(DAMAGED) from error
             raise
 
     @event.listens_for(engine, "begin")
@@ -114,8 +122,10 @@ def transaction(engine: Engine) -> Iterator[Session]:
     try:
         with _turn(engine), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
-    except (OperationalError, ProgrammingError) as error:
-        raise _meaning(error) from error
+    except DatabaseError as error:
+        if (meaning := _meaning(error)) is error:
+            raise
+        raise meaning from error
 
 
 @contextmanager
@@ -141,8 +151,10 @@ def reading(engine: Engine) -> Iterator[Session]:
             quiet = connection.execution_options(touchstone_writes=False)
             with Session(quiet, expire_on_commit=False) as session:
                 yield session
-    except (OperationalError, ProgrammingError) as error:
-        raise _meaning(error) from error
+    except DatabaseError as error:
+        if (meaning := _meaning(error)) is error:
+            raise
+        raise meaning from error
 
 
 def refuse_newer(engine: Engine) -> None:
@@ -269,7 +281,19 @@ def ping(engine: Engine) -> None:
         session.execute(text("SELECT 1"))
 
 
+def is_damage(error: object) -> bool:
+    """Whether a driver's error says that what is on disk is broken."""
+    code = getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_OK
+    # The upper bits tell where SQLite found it.
+    is_corrupt = code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return is_corrupt or getattr(error, "sqlstate", None) in BROKEN_PAGES
+
+
 def _meaning(error: DBAPIError) -> Exception:
+    if is_damage(error.orig):
+        return Damaged(DAMAGED)
+    if not isinstance(error, OperationalError | ProgrammingError):
+        return error
     words = f"{type(error.orig).__name__} {error.orig}".lower()
     if any(one in words for one in ABSENT) or ("does not exist" in words and "relation" in words):
         return SetupError(

@@ -13,6 +13,7 @@ TouchstoneError                 500
 ├── AuditBroken                 500: the audit log was tampered with
 ├── Limited                     429, or 503 under the OTLP paths, with Retry-After
 └── Busy                        503, Retry-After: 1: try the same request again
+    └── Damaged                 503: the database must be restored; senders keep what they have
 """
 
 
@@ -86,6 +87,10 @@ class Busy(TouchstoneError):
     """The server cannot take this now; the same request will work in a moment."""
 
     status_code = 503
+
+
+class Damaged(Busy):
+    """The database's file is broken; what is sent again later may find a restored one."""
 
 
 class Limited(TouchstoneError):

@@ -9,10 +9,10 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
-from app.database import migrate_alone
-from app.errors import SetupError, UnknownField
+from app.database import DAMAGED, is_damage, migrate_alone
+from app.errors import Damaged, SetupError, UnknownField
 
 FOLDER = Path(__file__).with_name("migrations")
 
@@ -62,7 +62,11 @@ def _connected(engine: Engine) -> Iterator[Connection]:
             f"the database does not fit this release, which knows revisions up to "
             f"{newest_revision()} ({error}); run the release that wrote it, or restore a backup"
         ) from error
-    except OperationalError as error:
+    except DatabaseError as error:
+        if is_damage(error.orig):
+            raise Damaged(DAMAGED) from error
+        if not isinstance(error, OperationalError):
+            raise
         raise SetupError(
             f"cannot use the database {engine.url!r}: {str(error.orig).strip()}; "
             "mend that, or set TOUCHSTONE_DATABASE_URL to another"

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from app.database import open_database, reading, transaction
-from app.errors import Busy, SetupError
+from app.errors import Busy, Damaged, SetupError
 from app.migrate import migrate
 from app.tables import Heartbeat
 
@@ -62,6 +62,26 @@ def test_a_database_that_cannot_be_reached_is_busy_not_broken(now: datetime) -> 
     engine = open_database("postgresql+psycopg://nobody@127.0.0.1:1/none")
     with pytest.raises(Busy, match="cannot be reached"):
         beat(engine, "w", now)
+
+
+def test_a_damaged_database_is_told_as_such_and_senders_keep_what_they_have(
+    tmp_path: Path, now: datetime
+) -> None:
+    path = tmp_path / "hurt.db"
+    engine = open_database(f"sqlite:///{path}")
+    migrate(engine)
+    engine.dispose()
+    whole = path.read_bytes()
+    for broken in (whole[:4096] + b"x" * (len(whole) - 4096), whole[:100] + b"x" * len(whole)):
+        path.write_bytes(broken)
+        with pytest.raises(Damaged, match="touchstone restore") as error:
+            beat(engine, "w", now)
+        assert error.value.status_code == 503
+        with pytest.raises(Damaged, match="touchstone restore"), reading(engine) as session:
+            session.execute(text("SELECT * FROM heartbeat")).all()
+        with pytest.raises(Damaged, match="touchstone restore"):
+            migrate(engine)
+        engine.dispose()
 
 
 def test_a_new_database_is_for_its_owners_eyes_and_an_old_one_stays_as_it_was_set(
