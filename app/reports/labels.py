@@ -10,11 +10,11 @@ from sqlmodel import Session, col
 
 from app.criteria import Criteria
 from app.reports.scope import Scope
-from app.reports.tallies import Tallies
+from app.reports.tallies import Slice, Tallies
 from app.reports.weeks import Period
 from app.statistics.corrected_rate import Labelled
 from app.store.gold import CALIBRATION
-from app.tables import Annotation, Evaluation, Interaction
+from app.tables import Annotation, Evaluation, Interaction, ReviewQueue
 
 IDS_PER_QUERY = 500
 
@@ -37,11 +37,19 @@ class Label(NamedTuple):
     changed: bool
     """Whether the reviewer chose another label after seeing the verdict."""
     segments: Mapping[str, str]
+    limits: tuple[Slice, ...] = ()
+    """The places that its sample was drawn from, where these are not all that is looked at."""
 
     @property
     def is_drawn(self) -> bool:
-        """Whether a sampling plan chose the interaction, so that the label can be weighted."""
-        return self.inclusion_probability is not None and 0 < self.inclusion_probability <= 1
+        """Whether a sampling plan chose the interaction out of all, so that the label can be
+        weighted."""
+        chance = self.inclusion_probability
+        return chance is not None and 0 < chance <= 1 and not self.limits
+
+    def within(self, place: Slice) -> "Label":
+        """The label where only the answers of a place are looked at."""
+        return self._replace(limits=tuple(one for one in self.limits if one != place))
 
 
 def read_labels(
@@ -71,6 +79,7 @@ def read_labels(
         if one.id not in replaced and not one.is_withdrawn
     }
     verdicts = _verdicts(session, {key[0] for key in current}, chosen)
+    limits = _limits_of_queues(session, scope)
     ends = [period.to_at for period in periods]
     found = []
     for annotation, interaction in current.values():
@@ -78,8 +87,58 @@ def read_labels(
         week = _week_of(interaction.started_at, ends)
         if fails is not None and _is_comparable(tallies, annotation.criterion, week):
             verdict = verdicts.get((annotation.interaction_id, annotation.criterion))
-            found.append(_label(annotation, interaction, fails, week, verdict, criteria))
-    return found
+            one = _label(annotation, interaction, fails, week, verdict, criteria)
+            found.append(one._replace(limits=limits.get(annotation.queue_id or 0, ())))
+    return _with_one_sample_each(found, tallies)
+
+
+def _limits_of_queues(session: Session, scope: Scope) -> dict[int, tuple[Slice, ...]]:
+    """What each queue was restricted to, beyond what the scope is."""
+    queues = session.scalars(select(ReviewQueue).where(col(ReviewQueue.project) == scope.project))
+    return {queue.id: _limits(queue, scope) for queue in queues if queue.id is not None}
+
+
+def _limits(queue: ReviewQueue, scope: Scope) -> tuple[Slice, ...]:
+    asked = queue.filters.get("filter", {})
+    named = {"application": asked.get("application"), "model": asked.get("model")}
+    places = {**named, **asked.get("segments", {})}
+    own = Slice("application", scope.application or "")
+    limits = sorted(Slice(key, value) for key, value in places.items() if value)
+    return tuple(one for one in limits if one != own)
+
+
+def _with_one_sample_each(labels: Sequence[Label], tallies: Tallies) -> list[Label]:
+    """The labels, those of a sample of each application without limits: together they are of all.
+
+    Beside a sample of everything they would count their application twice.
+    """
+    pools: dict[tuple[str, int], set[tuple[Slice, ...]]] = defaultdict(set)
+    for one in labels:
+        pools[one.criterion, one.week].add(one.limits)
+    whole = {
+        (criterion, week)
+        for (criterion, week), limits in pools.items()
+        if () not in limits and _are_all(limits, _applications(tallies, criterion, week))
+    }
+    return [
+        one._replace(limits=())
+        if (one.criterion, one.week) in whole and _is_of_application(one.limits)
+        else one
+        for one in labels
+    ]
+
+
+def _are_all(limits: set[tuple[Slice, ...]], applications: Sequence[Slice]) -> bool:
+    return bool(applications) and all((each,) in limits for each in applications)
+
+
+def _applications(tallies: Tallies, criterion: str, week: int) -> list[Slice]:
+    parts = tallies.by_criterion.get(criterion, {}).items()
+    return [each for each, own in parts if each.key == "application" and own[week].scored]
+
+
+def _is_of_application(limits: tuple[Slice, ...]) -> bool:
+    return [each.key for each in limits] == ["application"]
 
 
 def labels_by_criterion(labels: Iterable[Label]) -> dict[str, list[Label]]:

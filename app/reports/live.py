@@ -108,7 +108,7 @@ def _regressions_within(session: Session, view: View, criteria: Criteria) -> blo
 
 def confidence(session: Session, view: View, criteria: Criteria) -> blocks.Section:
     """What blind labels say about the evaluators."""
-    tallies, chosen = _tallies(session, view, criteria, [view.part.key])
+    tallies, chosen = _tallies(session, view, criteria, [view.part.key, "application"])
     return trust.section(_material(session, view, criteria, tallies, chosen))
 
 
@@ -118,7 +118,7 @@ def groups(session: Session, view: View, criteria: Criteria) -> blocks.Section:
         tallies, chosen = _combined(session, view, criteria)
         view, tallies = _alone(view), tallies.mixed(view.part)
     else:
-        tallies, chosen = _tallies(session, view, criteria, fairness.GROUP_KEYS)
+        tallies, chosen = _tallies(session, view, criteria, [*fairness.GROUP_KEYS, "application"])
     labels = _labels(session, view, criteria, tallies, chosen)
     return fairness.section(_with_labels(_bare(view, criteria, tallies), labels))
 
@@ -185,7 +185,7 @@ def _labels(
     key, value = view.part
     places = {place: number for number, place in enumerate(view.shown())}
     return [
-        one._replace(week=places[one.week])
+        one.within(view.part)._replace(week=places[one.week])
         for one in found
         if one.week in places and (not view.is_part or one.segments.get(key) == value)
     ]

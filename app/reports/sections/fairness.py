@@ -289,7 +289,7 @@ def _errors(labels: Sequence[Label]) -> blocks.Cell:
 def _labels_of(material: Material, group: Group, where: Slice) -> list[Label]:
     weeks = set(_pooled_weeks(material, group.criterion))
     return [
-        one
+        one.within(where)
         for one in (*material.earlier_labels, *material.labels)
         if one.criterion == group.criterion
         and one.week in weeks

@@ -233,7 +233,8 @@ def _advice(material: Material) -> list[str]:
     titles = ", ".join(_title(material, name) for name in uncorrected)
     return [
         f"{capital(titles)}: not corrected. This takes at least {LEAST_LABELS} blind labels from a "
-        "review queue, which draws answers with a known probability."
+        "review queue, which draws answers with a known probability, out of all that is looked at "
+        "here or with one for each application."
     ]
 
 
