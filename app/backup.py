@@ -1,5 +1,6 @@
 """A copy of a database that is whole: of one moment, checked, and under its name only when done."""
 
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -94,3 +95,9 @@ def sync_file(path: Path) -> None:
     """Return when the file is on disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def digest_of_file(path: Path) -> str:
+    """The sha256 of what is in the file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,7 +16,7 @@ from typing import Any
 from sqlmodel import Session, col, func, select
 
 from app.store.annotations import annotations_of
-from app.store.audit import Actor, note
+from app.store.audit import EXPORTED, Actor, note
 from app.store.evaluations import evaluation_row_json, evaluations_of
 from app.store.interactions import InteractionFilter, matching
 from app.tables import Annotation, Evaluation, Interaction
@@ -97,6 +97,13 @@ def note_export(
     }
     given |= {"text": True} if given.get("text") else {}
     note(session, actor, "export.made", now=now, project=project, about=what, filters=given)
+
+
+def note_written(
+    session: Session, actor: Actor, project: str, *, what: str, sha256: str, now: datetime
+) -> None:
+    """Note in the audit log what left, so that a copy of it can be told from a forged one."""
+    note(session, actor, EXPORTED, now=now, project=project, about=what, sha256=sha256)
 
 
 def csv_text(rows: Iterable[Sequence[Mapping[str, Any]]], columns: Sequence[str]) -> Iterator[str]:

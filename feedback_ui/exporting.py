@@ -1,5 +1,6 @@
 """Downloads: the labels on what passes a filter, as CSV or JSON Lines."""
 
+import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Literal
@@ -9,7 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from app.access import Caller, require
 from app.database import reading, transaction
-from app.export import LABEL_COLUMNS, csv_text, json_lines, label_rows, note_export
+from app.export import LABEL_COLUMNS, csv_text, json_lines, label_rows, note_export, note_written
 from app.requests import current_time, refuse_nul
 from app.store.topics import within_topic
 from feedback_ui.filters import filter_from
@@ -36,9 +37,16 @@ def annotations(
         note_export(session, caller.actor, caller.project, filters, what="annotations", now=now)
 
     def text() -> Iterator[str]:
+        said = hashlib.sha256()
         with reading(request.app.state.engine) as session:
             rows = label_rows(session, caller.project, filters)
-            yield from csv_text(rows, LABEL_COLUMNS) if kind == "csv" else json_lines(rows)
+            for part in csv_text(rows, LABEL_COLUMNS) if kind == "csv" else json_lines(rows):
+                said.update(part.encode())
+                yield part
+        digest = said.hexdigest()
+        with transaction(request.app.state.engine) as noted:
+            who, where = caller.actor, caller.project
+            note_written(noted, who, where, what="annotations", sha256=digest, now=now)
 
     attachment = {"Content-Disposition": f'attachment; filename="annotations.{kind}"'}
     return StreamingResponse(

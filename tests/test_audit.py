@@ -1,9 +1,11 @@
 """The audit log: an act and its entry are one, and nobody can change the past unseen."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from app.commands import audit, export, keys, prune, reviewers
+from app.commands import audit, backup, export, keys, prune, reviewers
 from app.commands.configured import note_start
 from app.commands.operator import operator
 from app.criteria import Criteria
@@ -197,10 +199,11 @@ def test_what_is_done_at_the_command_line_is_noted_and_erasure_leaves_the_log_wh
     run(export, "interactions", "-")
     run(prune, "--trace", rows[0].trace_id)
     run(prune, "--spans", "30")
-    assert json.loads(run(audit, "verify", "--json"))["entries"] == 9
+    assert json.loads(run(audit, "verify", "--json"))["entries"] == 10
     lines = [json.loads(line) for line in run(audit, "list", "--json").splitlines()]
     assert [one["action"] for one in lines] == [
-        *("key.created", "key.revoked", "reviewer.added", "reviewer.disabled", "export.made"),
+        *("key.created", "key.revoked", "reviewer.added", "reviewer.disabled"),
+        *("export.made", "export.written"),
         *("interaction.erased", "trace.erased", "erasure.done", "trace.pruned", "audit.verified"),
     ]
     assert {one["role"] for one in lines} == {"operator"}
@@ -241,6 +244,33 @@ def test_an_erased_answer_is_told_with_its_verdicts_and_the_request_and_without_
     assert told in client.get(f"/api/v1/interactions/{row.id}").json()["detail"]
     with pytest.raises(NotFound, match="by entry 1"):
         run(audit, "interaction", row.id)
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.csv.gz", "rows.jsonl", "copy.db"])
+def test_a_file_that_left_is_told_from_one_that_was_changed(
+    run: Callable[..., Any], engine: Engine, tmp_path: Path, name: str
+) -> None:
+    save(engine, some_interactions(2))
+    path = tmp_path / name
+    if name == "copy.db" and engine.dialect.name != "sqlite":
+        pytest.skip("an archive of PostgreSQL is made in test_backup.py")
+    if name == "copy.db":
+        run(backup, str(path))
+    else:
+        run(export, "annotations" if "csv" in name else "interactions", str(path))
+    shown = run(audit, "file", str(path))
+    assert f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}" in shown
+    assert operator().name in shown
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(NotFound, match="it was changed, comes from elsewhere"):
+        run(audit, "file", str(path))
+
+
+def test_a_download_is_known_by_its_bytes(
+    run: Callable[..., Any], engine: Engine, client: TestClient, tmp_path: Path
+) -> None:
+    (tmp_path / "got.csv").write_bytes(client.get("/annotations.csv").content)
+    assert "export.written annotations" in run(audit, "file", str(tmp_path / "got.csv"))
 
 
 def test_what_may_have_gone_by_its_age_is_told_so(

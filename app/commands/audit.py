@@ -3,17 +3,19 @@
 import json
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from app.backup import digest_of_file
 from app.commands.operator import operator
 from app.criteria import read_criteria
 from app.database import database_at, reading, transaction
-from app.errors import UnknownField
+from app.errors import NotFound, UnknownField
 from app.history import History, history_of
 from app.settings import read_settings
-from app.store.audit import Head, entries, note, verify
+from app.store.audit import Head, entries, note, verify, wrote
 from app.tables import AuditEntry
 
 app = typer.Typer(help="Who did what: the audit log.", no_args_is_help=True)
@@ -88,6 +90,30 @@ def interaction(
         typer.echo(f"Its words were erased on {row.erased_at:%Y-%m-%d %H:%M} UTC.")
     for event in found.events:
         typer.echo(f"{event.at:%Y-%m-%d %H:%M:%S} UTC  {event.sentence}")
+
+
+@app.command()
+def file(
+    path: Annotated[Path, typer.Argument(help="An export or a backup, as it was written.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell by which entries a file left here, byte for byte; exit code 2 where none is known.
+
+    It proves no more than the log does: see `touchstone audit verify`. A file that was unpacked or
+    saved anew by another program is another file.
+
+    Example: touchstone audit file labels.csv
+    """
+    digest = digest_of_file(path)
+    with database_at(read_settings().database_url) as engine, reading(engine) as session:
+        found = wrote(session, digest)
+    for one in found:
+        typer.echo(json.dumps(one.model_dump(mode="json")) if as_json else _line(one))
+    if not found:
+        raise NotFound(
+            f"no export and no backup gave {str(path)!r} as it is (sha256 {digest}): "
+            "it was changed, comes from elsewhere, or left before the log kept digests"
+        )
 
 
 def _head(text: str) -> Head:

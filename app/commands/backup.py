@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from app.backup import back_up
+from app.backup import back_up, digest_of_file
 from app.commands.operator import operator
 from app.commands.progress import progress_bar
 from app.database import open_database, transaction
 from app.settings import read_settings
-from app.store.audit import note
+from app.store.audit import BACKED_UP, note
 
 
 def command(
@@ -31,6 +31,14 @@ def command(
     engine = open_database(url)
     with transaction(engine) as session:
         now = datetime.now(UTC)
-        note(session, operator(), "backup.made", now=now, about=file.name, n_bytes=size)
+        note(
+            session,
+            operator(),
+            BACKED_UP,
+            now=now,
+            about=file.name,
+            n_bytes=size,
+            sha256=digest_of_file(file),
+        )
     engine.dispose()
     typer.echo(f"wrote {file}, {size:,} bytes")

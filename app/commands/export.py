@@ -1,6 +1,7 @@
 """`touchstone export`: write labels or interactions to a file for other tools."""
 
 import gzip
+import hashlib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal, TextIO
 import typer
 from sqlmodel import Session
 
+from app.backup import digest_of_file
 from app.commands.operator import operator
 from app.commands.progress import progress_bar
 from app.database import open_database, reading, transaction
@@ -23,6 +25,7 @@ from app.export import (
     json_lines,
     label_rows,
     note_export,
+    note_written,
 )
 from app.requests import instant_of
 from app.settings import read_settings
@@ -44,7 +47,8 @@ def command(
     """Write labels or interactions to a file, the oldest interaction first.
 
     Labels go to CSV, one a row, safe to open in a spreadsheet, or to JSON Lines; interactions to
-    JSON Lines that `touchstone import` reads. Labels that were replaced are left out.
+    JSON Lines that `touchstone import` reads. Labels that were replaced are left out. The audit log
+    keeps the sha256 of what was written; `touchstone audit file FILE` finds it.
 
     Example: touchstone export annotations labels.csv --from 2026-11-16
     """
@@ -63,10 +67,16 @@ def command(
                 now = datetime.now(UTC)
                 note_export(noted, operator(), project, filters, what=what, now=now)
             total = count_interactions(session, project, filters, labelled=what == "annotations")
+            said = hashlib.sha256()
             with progress_bar("Exporting", total) as advance:
                 rows = _counted(_rows(session, what, project, filters), advance)
                 for text in csv_text(rows, LABEL_COLUMNS) if as_csv else json_lines(rows):
                     out.write(text)
+                    said.update(text.encode())
+        digest = said.hexdigest() if file == "-" else digest_of_file(Path(file))
+        with transaction(engine) as noted:
+            now = datetime.now(UTC)
+            note_written(noted, operator(), project, what=what, sha256=digest, now=now)
     finally:
         engine.dispose()
 

@@ -27,6 +27,9 @@ SEALED = (
     "previous",
 )
 AT_A_TIME = 1000
+EXPORTED = "export.written"
+BACKED_UP = "backup.made"
+LEAVING = (EXPORTED, BACKED_UP)
 
 
 class Actor(NamedTuple):
@@ -139,6 +142,15 @@ def entries(
             return
         after = found[-1].seq
         session.expunge_all()
+
+
+def wrote(session: Session, digest: str) -> list[AuditEntry]:
+    """The entries by which a file of that sha256 left as an export or a backup."""
+    query = select(AuditEntry).where(
+        col(AuditEntry.action).in_(LEAVING),
+        col(AuditEntry.details).contains(f'"sha256":"{digest}"'),
+    )
+    return list(session.exec(query.order_by(col(AuditEntry.seq))))
 
 
 def newest(session: Session, project: str, *, limit: int) -> list[AuditEntry]:
