@@ -11,13 +11,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlmodel import Session, func, select
 
 from app.access import Caller, require
-from app.criteria import Criterion
+from app.criteria import Criteria, Criterion
 from app.database import reading, transaction
 from app.errors import NotFound, UnknownField
 from app.history import history_of
 from app.ingest.stored import some_spans
 from app.ingest.telemetry import Span
 from app.ingest.tree import Tree
+from app.reports.weeks import days_of
 from app.requests import current_time, refuse_nul
 from app.statistics.intervals import wilson
 from app.store.annotations import add_annotations, annotations_of, own_annotations
@@ -123,6 +124,15 @@ def home(request: Request, caller: Reader, now: Now) -> Response:
     )
 
 
+def _failures_of_topic(key: str, criteria: Criteria) -> dict[str, object]:
+    """The filter of all failures that a topic came from; UnknownField where it tells none."""
+    week, name, _ = (*key.split("."), "", "")[:3]
+    criterion = criteria.get(name)
+    days = days_of(week, "UTC")
+    ends = {"from": days[0][0].isoformat(), "to": days[-1][0].isoformat()}
+    return {"criterion": name, "label": criterion.failing, **ends}
+
+
 @router.get("/interactions")
 def interactions(request: Request, caller: Reader) -> Response:
     """A list with filters that live in the address."""
@@ -130,7 +140,10 @@ def interactions(request: Request, caller: Reader) -> Response:
     filters = filter_from(request, fields)
     criteria = criteria_of(request)
     with reading(request.app.state.engine) as session:
-        filters = within_topic(session, caller.project, filters, fields.get("topic"))
+        try:
+            filters = within_topic(session, caller.project, filters, fields.get("topic"))
+        except UnknownField:
+            return go_to("/interactions", **_failures_of_topic(fields["topic"], criteria))
         found = list_interactions(
             session,
             caller.project,

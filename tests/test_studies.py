@@ -15,14 +15,16 @@ from sqlmodel import select
 
 from app.criteria import Criteria
 from app.database import reading, transaction
-from app.reports import build_report, render_html, render_markdown
+from app.reports import render_html, render_markdown
+from app.store.interactions import InteractionFilter
+from app.store.topics import within_topic
 from app.studies import study_week
 from app.studies.clusters import distinguishing_terms, find_clusters, match_clusters
 from app.studies.drift import COMPONENTS, tell_apart
 from app.studies.swapping import GROUPS, TEMPLATES, swap_groups
 from app.tables import ReviewQueue
 from tests.builders import FAKE_EVALUATORS, WordJudge
-from tests.report_world import Plan, write_weeks
+from tests.report_world import Plan, World, section, write_weeks
 
 WIDTH = 24
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -146,20 +148,7 @@ def week_of(engine: Engine, criteria: Criteria, week: str, evaluators: Any) -> d
 
 
 def report_of(engine: Engine, criteria: Criteria, week: str) -> dict[str, Any]:
-    with reading(engine) as session:
-        return build_report(
-            session,
-            project="default",
-            criteria=criteria,
-            week=week,
-            application=None,
-            now=NOW,
-            time_zone="UTC",
-        )
-
-
-def section(report: dict[str, Any], id: str) -> dict[str, Any]:
-    return next(each for each in report["sections"] if each["id"] == id)
+    return World(engine, criteria, NOW).report(week)
 
 
 def test_a_report_shows_the_topics_of_its_week_and_what_became_of_last_weeks(
@@ -230,7 +219,8 @@ def test_the_answers_of_every_topic_can_be_listed_filtered_exported_and_drawn(
         queue = session.exec(select(ReviewQueue)).one()
     assert drawn.status_code == 200
     assert (queue.filters["eligible"], queue.filters["filter"]) == (14, {"topic": topic})
-    unknown = client.get("/interactions", params={"topic": "2026-W47.toxicity.00000000"})
+    wrong = {"name": "others", "size": "5", "topic": "2026-W47.toxicity.00000000"}
+    unknown = client.post("/review", data=wrong)
     assert unknown.status_code == 422
     assert "grouped anew" in unknown.text
 
@@ -246,3 +236,30 @@ def test_an_evaluator_whose_scores_moved_under_the_same_version_is_named(
     assert section(report, "drift")["heading"].startswith(
         "The evaluator of toxicity does not score"
     )
+
+
+def only_ungrounded(criterion: str, _: Any) -> float:
+    return 1.0 if criterion == "groundedness" else 0.0
+
+
+def test_a_link_to_a_topic_leads_on_when_its_week_was_grouped_anew(
+    engine: Engine, criteria: Criteria, client: TestClient
+) -> None:
+    ids = []
+    with transaction(engine) as session:
+        for seed, topic in enumerate(("refund", "battery")):
+            plan = Plan(n=14, rate=only_ungrounded, words={"prompt": TOPICS[topic][0]})
+            ids.append([one.id for one in write_weeks(session, {"2026-W47": plan}, seed=seed)])
+    week_of(engine, criteria, "2026-W47", FAKE_EVALUATORS)
+    with reading(engine) as session:
+        found = within_topic(
+            session, "default", InteractionFilter(), f"2026-W47.groundedness.{ids[3][:8]}"
+        )
+    assert found.ids is not None
+    assert set(found.ids) == set(ids)
+    gone = client.get("/interactions?topic=2026-W47.groundedness.00000000", follow_redirects=False)
+    assert gone.headers["location"] == (
+        "/interactions?criterion=groundedness&label=ungrounded&from=2026-11-16&to=2026-11-22"
+    )
+    for key in ("nonsense", "2026-W47.humour.00000000", "W.groundedness.0"):
+        assert client.get("/interactions", params={"topic": key}).status_code == 422
