@@ -35,6 +35,7 @@ from app.store.interactions import (
 from app.store.reports import save_report
 from app.store.reviews import Plan, create_queue
 from app.store.studies import save_study
+from app.store.topics import topic_key
 from app.store.turns import claim_turn, finish_turn, keep_draft, reopen_turn
 from app.tables import (
     Adjudication,
@@ -49,6 +50,7 @@ from app.tables import (
     Rollup,
     SpanChunk,
     SpanEntry,
+    Study,
     Trace,
 )
 from tests.builders import a_span, an_interaction, save, score_all, some_interactions
@@ -367,3 +369,38 @@ def test_a_users_spans_go_though_no_answer_came_of_them(
     with transaction(engine) as session:
         put_spans(session, [waiting], now=now)
     assert [one["trace_id"] for one in all_of(engine, SpanEntry)] == [near.trace_id]
+
+
+def test_a_topic_keeps_of_its_name_only_what_others_say(
+    run_prune: Any, engine: Engine, now: datetime
+) -> None:
+    mine = hash_user("default", "mia")
+    own = some_interactions(3, prompt=f"{SECRET} parcel?", user_hash=mine)
+    others = some_interactions(6, prompt="Another parcel?")[3:]
+    save(engine, [*own, *others])
+    name = f"{SECRET.lower()} · parcel"
+    key = topic_key("2026-W46", "bias", others[0].id)
+    topic = {"name": name, "n": 6, "ids": [one.id for one in [*own, *others]]}
+    far = {"name": name, "n": 4, "ids": ["f" * 32], "example": an_example(an_interaction())}
+    items = [{**topic, "example": {"interaction_id": others[0].id}}, far]
+    linked = {"name": name, "href": f"/interactions?topic={key}", "n": 6}
+    report = a_report(others[1])
+    report["sections"][0]["blocks"].append({"block": "clusters", "items": [linked]})
+    with transaction(engine) as session:
+        body = {"clusters": {"bias": {"failures": 9, "items": items}}}
+        save_study(session, "default", week="2026-W46", application=None, body=body, now=now)
+        save_report(session, report, now=now)
+    run_prune("--trace", own[0].trace_id)
+    assert names_of_topics(engine) == (name, name, name, "")
+    run_prune("--user", "mia")
+    told = f"Words in names of topics were erased on {datetime.now(UTC):%Y-%m-%d}."
+    assert names_of_topics(engine) == ("parcel", name, "parcel", told)
+
+
+def names_of_topics(engine: Engine) -> tuple[str, ...]:
+    """In the study, of both topics; in the report, with its note."""
+    with reading(engine) as session:
+        (study,), (report,) = session.exec(select(Study)).all(), session.exec(select(Report)).all()
+        first, second = (one["name"] for one in study.body["clusters"]["bias"]["items"])
+        shown = report.body["sections"][0]["blocks"][-1]["items"][0]["name"]
+        return first, second, shown, report.body["change_note"]

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from app.database import exclude_others
 from app.store.erased import ERASURE, remember_erased
 from app.store.pruning import drop_interactions_of, drop_telemetry
+from app.store.renaming import rename_topics, with_new_names
 from app.store.search import forget_words
 from app.tables import (
     Adjudication,
@@ -202,11 +203,12 @@ def _close_items(session: Session, interaction_id: str, now: datetime) -> None:
 def _clear_examples(session: Session, project: str, ids: set[str], now: datetime) -> int:
     """Take the words out of stored reports and studies; every number in them stays."""
     cleared = 0
+    renamed = rename_topics(session, project, ids)
     for report in session.exec(select(Report).where(Report.project == project)):
-        body, found = _without_words(report.body, ids)
-        if found:
-            examples = "1 example" if found == 1 else f"{found} examples"
-            told = f"The words of {examples} were erased on {now:%Y-%m-%d}."
+        without, found = _without_words(report.body, ids)
+        body = with_new_names(without, renamed)
+        if body != report.body:
+            told = _told(found, now, lost_names=body != without)
             report.body = {**body, "change_note": f"{body.get('change_note', '')} {told}".strip()}
             session.add(report)
             cleared += found
@@ -216,6 +218,15 @@ def _clear_examples(session: Session, project: str, ids: set[str], now: datetime
             study.body = body
             session.add(study)
     return cleared
+
+
+def _told(examples: int, now: datetime, *, lost_names: bool) -> str:
+    """What a report says of its own change."""
+    counted = "1 example" if examples == 1 else f"{examples} examples"
+    words = [f"the words of {counted}"] * bool(examples)
+    words += ["words in names of topics"] * lost_names
+    told = f"{' and '.join(words)} were erased on {now:%Y-%m-%d}."
+    return told[0].upper() + told[1:]
 
 
 def _without_words(value: Any, ids: set[str]) -> tuple[Any, int]:
