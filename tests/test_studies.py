@@ -253,10 +253,10 @@ def test_a_link_to_a_topic_leads_on_when_its_week_was_grouped_anew(
     week_of(engine, criteria, "2026-W47", FAKE_EVALUATORS)
     with reading(engine) as session:
         found = within_topic(
-            session, "default", InteractionFilter(), f"2026-W47.groundedness.{ids[3][:8]}"
+            session, "default", InteractionFilter(), f"2026-W47.groundedness.{ids[1][3][:8]}"
         )
     assert found.ids is not None
-    assert set(found.ids) == set(ids)
+    assert set(found.ids) == set(ids[1])
     gone = client.get("/interactions?topic=2026-W47.groundedness.00000000", follow_redirects=False)
     assert gone.headers["location"] == (
         "/interactions?criterion=groundedness&label=ungrounded&from=2026-11-16&to=2026-11-22"
