@@ -83,8 +83,12 @@ def assemble(
             for trace, read in zip(traces, readings, strict=True)
             if (trace.project, trace.trace_id) in left
         ]
-        for trace, read in read_ones:
-            _replace(session, trace, read.interactions(now), specs, now)
+        made = [read.interactions(now) for _, read in read_ones]
+        # First, because it waits for labels, and those for the audit log that changes are noted in.
+        for (trace, _), rows in zip(read_ones, made, strict=True):
+            _drop_replaced(session, trace, rows)
+        for (_, read), rows in zip(read_ones, made, strict=True):
+            save_interactions(session, rows, specs=specs, now=now)
             add_feedback(session, reactions_in(read.tree.spans.values(), read.logs), now=now)
         told = [pair for pair in read_ones if not is_feedback_only(pair[1])]
         record_extractions(session, [_extraction(*pair) for pair in told])
@@ -115,15 +119,8 @@ def _extraction(trace: Trace, read: TraceReading) -> Extraction:
     )
 
 
-def _replace(
-    session: Session,
-    trace: Trace,
-    rows: Sequence[Interaction],
-    specs: Sequence[EvaluatorSpec],
-    now: datetime,
-) -> None:
+def _drop_replaced(session: Session, trace: Trace, rows: Sequence[Interaction]) -> None:
     before = interactions_of_trace(session, trace.project, trace.trace_id)
     kept = {row.id for row in rows}
     # Interactions that came as such, not as spans, have no provenance and are not ours to drop.
     drop_interactions(session, [row for row in before if row.id not in kept and row.provenance])
-    save_interactions(session, rows, specs=specs, now=now)

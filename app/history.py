@@ -4,6 +4,7 @@ This is what to show when somebody asks in a year which version of which evaluat
 and who overruled it.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,11 +13,19 @@ from sqlmodel import Session, col, select
 
 from app.criteria import Criteria
 from app.store.audit import entries
+from app.store.changing import CHANGED
 from app.store.evaluations import evaluations_of
 from app.store.interactions import get_interaction
-from app.tables import Adjudication, Annotation, Evaluation, Interaction
+from app.tables import Adjudication, Annotation, AuditEntry, Evaluation, Interaction
 
-KINDS = ("judged", "labelled", "changed a label", "withdrew a label", "decided")
+KINDS = (
+    "changed the words",
+    "judged",
+    "labelled",
+    "changed a label",
+    "withdrew a label",
+    "decided",
+)
 
 
 class Event(NamedTuple):
@@ -43,7 +52,8 @@ class Event(NamedTuple):
             if value not in (None, False, "")
         ]
         more = f" ({', '.join(told)})" if told else ""
-        return f"{self.who} {self.what}, {self.criterion}{label}{against}{more}"
+        about = f", {self.criterion}" if self.criterion else ""
+        return f"{self.who} {self.what}{about}{label}{against}{more}"
 
 
 class History(NamedTuple):
@@ -65,10 +75,21 @@ def history_of(session: Session, project: str, interaction_id: str, criteria: Cr
         *_labelled(session.exec(labels.order_by(col(Annotation.id))).all(), verdicts, criteria),
         *(_decided(one, verdicts, criteria) for one in session.exec(decided)),
     ]
-    acts = [
-        one.model_dump(mode="json", exclude={"previous"}) for one in entries(session, about=row.id)
-    ]
+    noted = list(entries(session, about=row.id))
+    events += [_changed(one) for one in noted if one.action == CHANGED]
+    acts = [one.model_dump(mode="json", exclude={"previous"}) for one in noted]
     return History(row, sorted(events, key=lambda one: (one.at, KINDS.index(one.what))), acts)
+
+
+def _changed(entry: AuditEntry) -> Event:
+    """New words, after which the verdicts on the old ones stand no more."""
+    told = json.loads(entry.details)
+    lost = {
+        name: f"{one['label']} {one['score']} against {one['threshold']}"
+        for name, one in told["verdicts"].items()
+    }
+    words = {"from": told["words"][0], "to": told["words"][1]}
+    return Event(entry.at, "the sender", "changed the words", "", "", (), {**words, **lost})
 
 
 def _judged(row: Evaluation) -> Event:

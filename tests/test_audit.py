@@ -273,6 +273,31 @@ def test_a_download_is_known_by_its_bytes(
     assert "export.written annotations" in run(audit, "file", str(tmp_path / "got.csv"))
 
 
+def test_a_verdict_on_words_that_changed_since_is_told(
+    run: Callable[..., Any], engine: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    (row,) = some_interactions(1, response="an idiot")
+    (same,) = some_interactions(1, response="an idiot", model="other-1")
+    (fuller,) = some_interactions(1, response="A friend.")
+    before, after = row.content_hash[:12], fuller.content_hash[:12]
+    save(engine, [row])
+    score_all(engine, criteria, settings)
+    save(engine, [same])
+    assert noted(engine, "interaction.changed") == []
+    save(engine, [fuller])
+    save(engine, some_interactions(1, response="A good friend."))
+    ((who, about, details),) = noted(engine, "interaction.changed")
+    assert (who, about, details["words"]) == ("touchstone", fuller.id, [before, after])
+    judged = {"label": "toxic", "score": 0.95, "threshold": 0.5}
+    assert details["verdicts"]["toxicity-words@1"] == judged
+    score_all(engine, criteria, settings)
+    told = run(audit, "interaction", fuller.id)
+    assert f"the sender changed the words (from {before}, to {after}, " in told
+    assert "toxicity-words@1 toxic 0.95 against 0.5" in told
+    assert "toxicity-words@1 judged, toxicity: none" in told
+    assert "idiot" not in json.dumps(details)
+
+
 def test_what_may_have_gone_by_its_age_is_told_so(
     run: Callable[..., Any], engine: Engine, now: datetime
 ) -> None:

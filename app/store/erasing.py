@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from app.database import exclude_others
 from app.store.erased import ERASURE, remember_erased
+from app.store.evaluations import verdicts_told
 from app.store.pruning import drop_interactions_of, drop_telemetry
 from app.store.renaming import rename_topics, with_new_names
 from app.store.search import forget_words
@@ -140,14 +141,7 @@ def _rows_of(
 
 def _judged(session: Session, interaction_id: str) -> dict[str, dict[str, Any]]:
     query = select(Evaluation).where(Evaluation.interaction_id == interaction_id)
-    return {
-        f"{one.evaluator}@{one.version}": {
-            "label": one.label,
-            "score": one.score,
-            "threshold": one.threshold,
-        }
-        for one in session.exec(query.where(Evaluation.status == "scored"))
-    }
+    return verdicts_told(session.exec(query))
 
 
 def _labelled(session: Session, ids: Sequence[str]) -> set[str]:

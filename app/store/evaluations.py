@@ -75,6 +75,19 @@ def enqueue(
     roll_up(session, fresh)
 
 
+def verdicts_told(rows: Iterable[Evaluation]) -> dict[str, dict[str, Any]]:
+    """What may be told for ever of verdicts, by `evaluator@version`: numbers and no word."""
+    return {
+        f"{one.evaluator}@{one.version}": {
+            "label": one.label,
+            "score": one.score,
+            "threshold": one.threshold,
+        }
+        for one in rows
+        if one.status == "scored"
+    }
+
+
 def reset(evaluations: Sequence[Evaluation]) -> None:
     """Make the rows wait for a verdict on new words; whoever holds one now may not record it."""
     for row in evaluations:

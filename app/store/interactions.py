@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,14 +15,14 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.database import exclude_others, is_sqlite
 from app.errors import BadRequest, NotFound
+from app.store.changing import change, differs, note_changes
 from app.store.complaints import has_feedback, has_feedback_below
 from app.store.erased import let_nothing_be_erased, parted_by_erasure
-from app.store.evaluations import enqueue, evaluations_of, reset
+from app.store.evaluations import enqueue, evaluations_of
 from app.store.missing import missing
 from app.store.rollups import Contribution, roll_up
 from app.store.saying import Place, few_say, that_say
 from app.store.search import (
-    date_words,
     forget_words,
     index_words,
     indexed_terms,
@@ -126,15 +126,17 @@ def save_interactions(
     newest = {row.id: row for row in rows}
     stored = _stored(session, list(newest))
     evaluations = evaluations_of(session, list(stored))
-    changed = [row for key, row in newest.items() if key in stored and _differs(row, stored[key])]
-    for row in changed:
-        _change(session, stored[row.id], row, evaluations.get(row.id, []))
+    changed = [row for key, row in newest.items() if key in stored and differs(row, stored[key])]
+    overturned = [
+        change(session, stored[row.id], row, evaluations.get(row.id, [])) for row in changed
+    ]
     created = [row for key, row in newest.items() if key not in stored]
     session.add_all(created)
     session.flush()
     index_words(session, created)
     current = [stored.get(key, row) for key, row in newest.items()]
     enqueue(session, current, evaluations, specs=specs, now=now)
+    note_changes(session, filter(None, overturned), now=now)
     unchanged = len(rows) - len(created) - len(changed)
     return Saved(len(created), len(changed), unchanged, tuple(refused))
 
@@ -348,42 +350,6 @@ def _stored(session: Session, ids: Sequence[str]) -> dict[str, Interaction]:
         for row in session.exec(select(Interaction).where(col(Interaction.id).in_(wanted))):
             stored[row.id] = row
     return stored
-
-
-def _differs(new: Interaction, old: Interaction) -> bool:
-    return any(getattr(new, name) != getattr(old, name) for name in _told(new))
-
-
-OURS = frozenset({"id", "received_at", "erased_at"})
-CHANGING = tuple(name for name in Interaction.model_fields if name not in OURS)
-
-
-def _told(row: Interaction) -> list[str]:
-    """The columns that a sender can change; without a time of its own, the first arrival counts."""
-    has_time = row.started_at != row.received_at
-    return [name for name in CHANGING if has_time or name != "started_at"]
-
-
-def _change(
-    session: Session, old: Interaction, new: Interaction, evaluations: Sequence[Evaluation]
-) -> None:
-    roll_up(session, [Contribution(old, one, -1) for one in evaluations])
-    words_changed = old.content_hash != new.content_hash
-    for name in _told(new):
-        setattr(old, name, getattr(new, name))
-    for evaluation in evaluations:
-        evaluation.started_at = old.started_at
-    date_words(session, old)
-    if words_changed:
-        forget_words(session, [old.id])
-        index_words(session, [old])
-        reset(evaluations)
-    else:
-        roll_up(session, _contributions(old, evaluations))
-
-
-def _contributions(row: Interaction, evaluations: Iterable[Evaluation]) -> list[Contribution]:
-    return [Contribution(row, evaluation) for evaluation in evaluations]
 
 
 def _cursor(row: Interaction) -> str:
