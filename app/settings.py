@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -174,6 +175,10 @@ class Settings(BaseSettings):
     def _linkable(cls, address: str) -> str:
         if address and not address.startswith(("https://", "http://")):
             raise ValueError("must start with https:// or http://")
+        if urlsplit(address.rstrip("/")).path:
+            raise ValueError(
+                "must name a host and no path: pages lie at /, so give it a host name of its own"
+            )
         return address.rstrip("/")
 
     @property

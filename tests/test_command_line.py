@@ -89,6 +89,7 @@ def test_an_export_that_cannot_be_written_is_not_noted(
         ("DATABASE_URL", "postgresql://me:hunter2@db:port/touchstone"),
         ("DATABASE_URL", "mysql://me:hunter2@db/touchstone"),
         ("PUBLIC_ADDRESS", "touchstone.example.com"),
+        ("PUBLIC_ADDRESS", "https://example.com/touchstone"),
         ("CLAIM_SIZE", "99999999999999999999"),
     ],
 )

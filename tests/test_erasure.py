@@ -371,6 +371,20 @@ def test_a_users_spans_go_though_no_answer_came_of_them(
     assert [one["trace_id"] for one in all_of(engine, SpanEntry)] == [near.trace_id]
 
 
+def test_it_is_told_that_other_projects_were_not_looked_through(
+    database_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch, now: datetime
+) -> None:
+    monkeypatch.setenv("TOUCHSTONE_DATABASE_URL", database_url)
+    line = typer.Typer()
+    line.command()(prune.command)
+    assert "looks in project" not in CliRunner().invoke(line, ["--user", "mia"]).stderr
+    with transaction(engine) as session:
+        put_spans(session, [a_span(project="shop")], now=now)
+    save(engine, [an_interaction(project="bank"), an_interaction()])
+    told = CliRunner().invoke(line, ["--user", "mia"]).stderr
+    assert "looks in project 'default' only; run it with --project for bank, shop" in told
+
+
 def test_a_topic_keeps_of_its_name_only_what_others_say(
     run_prune: Any, engine: Engine, now: datetime
 ) -> None:

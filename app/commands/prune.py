@@ -21,6 +21,7 @@ from app.store.erasing import (
     Erased,
     erase_trace,
     knows_trace,
+    projects_with_words,
     traces_of_user,
     would_erase,
 )
@@ -148,11 +149,18 @@ def _chosen(
         found = {one: knows_trace(session, project, one) for one in names}
     for trace_id in (one for one, is_known in found.items() if not is_known):
         _warn(f"nothing of a trace {trace_id!r} is here; should it come, it is refused")
+    if users and (others := _other_projects(engine, project)):
+        _warn(f"looks in project {project!r} only; run it with --project for {', '.join(others)}")
     for user, spoken in _traces_of(engine, project, list(users)).items():
         if not spoken:
             _warn(f"no trace names the user {user!r}")
         found |= dict.fromkeys(sorted(spoken), True)
     return found
+
+
+def _other_projects(engine: Engine, project: str) -> list[str]:
+    with reading(engine) as session:
+        return [one for one in projects_with_words(session) if one != project]
 
 
 def _traces_of(engine: Engine, project: str, users: Sequence[str]) -> dict[str, set[str]]:

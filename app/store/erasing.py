@@ -82,6 +82,14 @@ def traces_of_user(session: Session, project: str, user_hash: str) -> list[str]:
     return sorted({*session.exec(spoken), *session.exec(judged)})
 
 
+def projects_with_words(session: Session) -> list[str]:
+    """The projects of which a trace or an interaction is stored."""
+    tables = (Trace, Interaction)
+    return sorted(
+        {one for table in tables for one in session.exec(select(table.project).distinct())}
+    )
+
+
 def knows_trace(session: Session, project: str, trace_id: str) -> bool:
     """Whether anything is stored that a trace of this id brought."""
     return any(
