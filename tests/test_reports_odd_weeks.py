@@ -118,7 +118,7 @@ def test_what_was_scored_at_most_is_told_of_one_criterion(world: OddWorld) -> No
     report = world.report(WEEKS[0])
     figures = section(report, "coverage")["blocks"][0]["items"]
     assert {"label": "scored on any one criterion, at most", "value": 60} in figures
-    assert headings(report)["slices"] == "No slice stands out against the rest"
+    assert headings(report)["slices"] == "Too few answers fail for slices to be told apart"
 
 
 def test_what_stays_better_than_usual_is_said_so_everywhere(world: OddWorld) -> None:
@@ -269,3 +269,25 @@ def test_scores_of_an_hour_that_a_week_ends_in_count_for_the_week_they_came_in(
     scored = [tally.scored for tally in found.tallies.of("bias")][-2:]
     assert scored == [31, 31]
     assert [sum(bins) for _, bins in sorted(found.histograms["bias"].items())] == scored
+
+
+def test_a_week_of_few_answers_is_quiet_only_as_far_as_they_can_tell(world: OddWorld) -> None:
+    world.write_in_order(*[Plan(n=30)] * 4)
+    report = world.report(WEEKS[3])
+    assert report["verdict"] == (
+        "A quiet week, as far as 30 answers can tell: no measure left its usual variation"
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "heading"),
+    [
+        (15, "There are too few answers per slice to compare them"),
+        (60, "Too few answers fail for slices to be told apart"),
+    ],
+)
+def test_slices_in_which_nothing_could_be_seen_are_not_said_to_be_alike(
+    world: OddWorld, n: int, heading: str
+) -> None:
+    world.write_in_order(Plan(n=n, rate=lambda name, _: RATES[name] / 4))
+    assert headings(world.report(WEEKS[0]))["slices"] == heading

@@ -76,7 +76,15 @@ def verdict_of(material: Material) -> str:
         return f"Nothing new this week, but {_part_words(material, part, 'is still worse')}"
     if words := missed_words(material):
         return f"Nothing new this week, but {words}"
-    return f"A quiet week: {quiet_words(material)}"
+    return f"A quiet week{_as_far_as(material)}: {quiet_words(material)}"
+
+
+def _as_far_as(material: Material) -> str:
+    """That few answers show little, where a rate that was compared is too unsure to be shown."""
+    known = [one for one in material.findings.failing.values() if one.change != "unknown"]
+    if not any(too_few_to_say(one.course.now) for one in known):
+        return ""
+    return f", as far as {counted(material.received, 'answer')} can tell"
 
 
 def sentences_of(material: Material) -> list[str]:

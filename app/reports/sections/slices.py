@@ -99,7 +99,7 @@ def heading(material: Material) -> str:
     gaps = findings.places(None, "gap")
     if gaps:
         return f"No slice got worse. {gap_sentence(material, gaps[0]).removesuffix('.')}"
-    return "No slice got worse"
+    return "No slice got worse" if findings.able_slices else _too_few(findings)
 
 
 def _heading_alone(material: Material) -> str:
@@ -107,9 +107,16 @@ def _heading_alone(material: Material) -> str:
     gaps = material.findings.places(None, "gap")
     if gaps:
         return gap_sentence(material, gaps[0]).removesuffix(".")
-    if not material.findings.compared_slices:
-        return "There are too few answers per slice to compare them"
+    if not material.findings.able_slices:
+        return _too_few(material.findings)
     return "No slice stands out against the rest"
+
+
+def _too_few(findings: Findings) -> str:
+    """Why nothing can be said of slices: what was compared could not have shown a difference."""
+    if not findings.compared_slices:
+        return "There are too few answers per slice to compare them"
+    return "Too few answers fail for slices to be told apart"
 
 
 def _seat(findings: Findings, criterion: str) -> str:

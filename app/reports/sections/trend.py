@@ -61,7 +61,7 @@ def heading(material: Material) -> str:
         if names:
             return f"{capital(listed(names))} {verb} {week}"
     if all(one.course.chart is None for one in measures):
-        return f"There are too few {material.said.one}s to know what is usual"
+        return f"There are too few comparable {material.said.one}s to know what is usual"
     unsure = [material.criteria.get(name).failures for name in unconfirmed(material)]
     if unsure:
         return f"{capital(listed(unsure))} gave a signal that the comparison does not confirm"
