@@ -6,12 +6,16 @@ import threading
 from pathlib import Path
 
 import pytest
+import typer
 from sqlalchemy import Engine
 from sqlmodel import func, select
+from typer.testing import CliRunner
 
 from app.backup import back_up
+from app.commands import backup
 from app.database import open_database, transaction
 from app.errors import Conflict, SetupError
+from app.migrate import migrate_down
 from app.tables import Evaluation, Interaction
 from tests.builders import FAKE_EVALUATORS, an_interaction, save, some_interactions
 from tests.conftest import require_or_skip
@@ -87,3 +91,17 @@ def test_postgres_is_dumped_into_an_archive(
         check=True,
     )
     assert listed.stdout.count("Refunds take 5 to 7 working days.") == 3
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_database_from_before_the_audit_log_is_copied_before_its_upgrade(
+    engine: Engine, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate_down(engine, "0010")
+    monkeypatch.setenv("TOUCHSTONE_DATABASE_URL", database_url)
+    line = typer.Typer()
+    line.command()(backup.command)
+    result = CliRunner().invoke(line, [str(tmp_path / "old.db")])
+    assert result.exit_code == 0, result.output
+    assert "has no audit log yet" in result.stderr
+    assert (tmp_path / "old.db").stat().st_size > 0

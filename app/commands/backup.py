@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import Engine, inspect
 
 from app.backup import back_up, digest_of_file
 from app.commands.operator import operator
 from app.commands.progress import progress_bar
-from app.database import open_database, transaction
+from app.database import open_database, reading, transaction
 from app.settings import read_settings
 from app.store.audit import BACKED_UP, note
+from app.tables import AuditEntry
 
 
 def command(
@@ -28,17 +30,24 @@ def command(
     url = read_settings().database_url
     with progress_bar("Copying", None) as advance:
         size = back_up(url, file, advance)
-    engine = open_database(url)
-    with transaction(engine) as session:
-        now = datetime.now(UTC)
-        note(
-            session,
-            operator(),
-            BACKED_UP,
-            now=now,
-            about=file.name,
-            n_bytes=size,
-            sha256=digest_of_file(file),
-        )
-    engine.dispose()
     typer.echo(f"wrote {file}, {size:,} bytes")
+    engine = open_database(url)
+    if _has_log(engine):
+        _note(engine, file, size)
+    else:
+        typer.echo("touchstone: not noted: this database has no audit log yet", err=True)
+    engine.dispose()
+
+
+def _note(engine: Engine, file: Path, size: int) -> None:
+    digest, now = digest_of_file(file), datetime.now(UTC)
+    with transaction(engine) as session:
+        who, about = operator(), file.name
+        note(session, who, BACKED_UP, now=now, about=about, n_bytes=size, sha256=digest)
+
+
+def _has_log(engine: Engine) -> bool:
+    """Whether the database is of a release that keeps an audit log; a copy is made before any
+    upgrade."""
+    with reading(engine) as session:
+        return inspect(session.connection()).has_table(AuditEntry.__tablename__)
