@@ -69,3 +69,19 @@ def test_an_application_and_its_only_release_are_one_thing_to_read(world: World)
     what = [one["what"] for one in world.report(THIS)["actions"]]
     assert any("application city" in words for words in what)
     assert not any("7.1" in words for words in what)
+
+
+def toxic_german_city(criterion: str, known: Mapping[str, str]) -> float:
+    if criterion != "toxicity" or known["application"] != "city":
+        return RATES[criterion]
+    return 0.9 if known["language"] == "de" else 0.4
+
+
+def test_a_slice_that_rose_only_with_the_answers_of_another_is_no_place_of_its_own(
+    world: World,
+) -> None:
+    first, heading = reported(world, Plan(n=400), Plan(n=400, rate=toxic_german_city))
+    assert "in application city and find" in first["what"]
+    assert heading == (
+        "The rise of toxic answers sits in application city, most of all in language de"
+    )

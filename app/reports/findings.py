@@ -138,9 +138,15 @@ class Findings:
 
     def leads(self, criterion: str) -> list[Part]:
         """Where a rise sits: the slices that got worse and are unlike the rest, the most unlike
-        first."""
+        first, without those in which it is the first one's answers that failed."""
         apart = [part for part in self.places(criterion, "worse", once=True) if part.stands_out]
-        return sorted(apart, key=lambda part: part.gap.p_above if part.gap else 1.0)
+        apart.sort(key=lambda part: part.gap.p_above if part.gap else 1.0)
+        inside = {
+            pair.where
+            for pair in self.pairs
+            if pair.holds and (pair.criterion, pair.other) == (criterion, apart[0].where)
+        }
+        return [part for part in apart if part.where not in inside]
 
     def _once(self, parts: Sequence[Part]) -> list[Part]:
         """One of those that hold the same answers, such as an application and its only release:
