@@ -11,25 +11,16 @@ from sqlmodel import Session, select
 from app.calibrate import fit_all
 from app.criteria import Criteria
 from app.database import transaction
-from app.reports import build_report
 from app.tables import Evaluation
 from tests.builders import FAKE_EVALUATORS
-from tests.report_world import RATES, Plan, a_label, write_weeks
+from tests.report_world import RATES, Plan, a_label, report_of, write_weeks
 
 WEEK = "2026-W46"
 HALF = Plan(n=160, rate=lambda name, _: 0.5 if name == "groundedness" else RATES[name])
 
 
 def section(session: Session, criteria: Criteria, now: datetime) -> dict[str, Any]:
-    report = build_report(
-        session,
-        project="default",
-        criteria=criteria,
-        week=WEEK,
-        application=None,
-        now=now,
-        time_zone="UTC",
-    )
+    report = report_of(session, criteria, WEEK, now)
     found: dict[str, Any] = next(one for one in report["sections"] if one["id"] == "actions")
     return found
 

@@ -11,11 +11,11 @@ from sqlmodel import select
 
 from app.criteria import Criteria
 from app.database import transaction
-from app.reports import build_report, render_html, render_markdown, render_slack, report_schema
+from app.reports import render_html, render_markdown, render_slack, report_schema
 from app.reports.sections.actions import LAST_ACTIONS
 from app.store.reports import save_report
 from app.tables import Report
-from tests.report_world import RATES, Plan, a_label, write_weeks
+from tests.report_world import RATES, Plan, a_label, report_of, write_weeks
 
 WEEKS = [f"2026-W{number}" for number in range(36, 46)]
 LAST, WEEK = WEEKS[-2:]
@@ -45,15 +45,7 @@ class World:
 
     def build(self, week: str) -> dict[str, Any]:
         with transaction(self.engine) as session:
-            return build_report(
-                session,
-                project="default",
-                criteria=self.criteria,
-                week=week,
-                application=None,
-                now=self.now,
-                time_zone="UTC",
-            )
+            return report_of(session, self.criteria, week, self.now)
 
     def issue(self, week: str, **changes: Any) -> dict[str, Any]:
         report = {**self.build(week), **changes}

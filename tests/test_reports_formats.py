@@ -15,7 +15,6 @@ from sqlalchemy import Engine
 from app.criteria import Criteria
 from app.database import reading, transaction
 from app.reports import (
-    build_report,
     html,
     kept_templates,
     render_html,
@@ -26,7 +25,7 @@ from app.reports import (
 from app.reports.numbers import percent
 from app.reports.pdf import render_pdf
 from feedback_ui import pages
-from tests.report_world import RATES, Plan, a_label, write_weeks
+from tests.report_world import RATES, Plan, a_label, report_of, write_weeks
 
 WEEKS = [f"2026-W{number}" for number in range(40, 46)]
 
@@ -44,15 +43,7 @@ def report(shared_engine: Engine, criteria: Criteria, now: Any) -> dict[str, Any
         for place, one in enumerate(written[-80::2]):
             session.add(a_label(one, place))
     with reading(shared_engine) as session:
-        return build_report(
-            session,
-            project="default",
-            criteria=criteria,
-            week=WEEKS[-1],
-            application=None,
-            now=now,
-            time_zone="UTC",
-        )
+        return report_of(session, criteria, WEEKS[-1], now)
 
 
 def test_the_report_keeps_its_schema_and_the_schema_is_one(report: dict[str, Any]) -> None:

@@ -12,10 +12,10 @@ from sqlmodel import Session
 
 from app.criteria import Criteria
 from app.database import reading, transaction
-from app.reports import build_report, render_html, render_markdown, render_slack
+from app.reports import render_html, render_markdown, render_slack
 from app.reports.numbers import count, decimal, percent, percent_range, points, points_range
 from app.store.studies import save_study
-from tests.report_world import RATES, Plan, a_label, write_weeks
+from tests.report_world import RATES, Plan, a_label, report_of, write_weeks
 
 WEEKS = [f"2026-W{number}" for number in range(39, 46)]
 SECTIONS = 11
@@ -47,15 +47,7 @@ def report(shared_engine: Engine, criteria: Criteria, now: Any) -> dict[str, Any
 
 
 def built(session: Session, criteria: Criteria, now: Any) -> dict[str, Any]:
-    made = build_report(
-        session,
-        project="default",
-        criteria=criteria,
-        week=WEEKS[-1],
-        application=None,
-        now=now,
-        time_zone="UTC",
-    )
+    made = report_of(session, criteria, WEEKS[-1], now)
     return dict(json.loads(json.dumps(made)))
 
 
