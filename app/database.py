@@ -107,10 +107,19 @@ def _open_sqlite(url: str) -> Engine:
 def make_private(path: str) -> None:
     """Make the file, empty, for its owner's eyes alone where there is none; SQLite's log follows.
 
-    One that is there keeps what its owner set.
+    One that is there keeps what its owner set, and is not opened: where a process closes a file, it
+    loses all locks on it, those of SQLite's connections too, and another process would take the
+    database for its own. So the new file is closed before it gets its name.
     """
-    if path not in ("", ":memory:") and not path.startswith("file:"):
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    if path in ("", ":memory:") or path.startswith("file:") or os.path.lexists(path):
+        return
+    unnamed = f"{path}.{os.getpid()}.{threading.get_ident()}.new"
+    os.close(os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        with suppress(FileExistsError):
+            os.link(unnamed, path)
+    finally:
+        os.unlink(unnamed)
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """The database: durable, honest about being busy, and clear about a missing schema."""
 
 import os
+import subprocess
+import sys
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -100,6 +102,30 @@ def test_a_new_database_is_for_its_owners_eyes_and_an_old_one_stays_as_it_was_se
     finally:
         os.umask(before)
         engine.dispose()
+
+
+def test_a_process_that_looks_in_does_not_part_a_server_from_its_database(
+    tmp_path: Path, now: datetime
+) -> None:
+    path = tmp_path / "shared.db"
+    engine = open_database(f"sqlite:///{path}")
+    migrate(engine)
+    looks_in = f"import sqlite3; sqlite3.connect({str(path)!r}).execute('SELECT 1 FROM heartbeat')"
+    with reading(engine) as session:
+        session.execute(text("SELECT 1"))
+        # Another connection of this process must not cost the first one its locks.
+        beat(engine, "before", now)
+        session.rollback()
+        subprocess.run([sys.executable, "-c", looks_in], check=True)
+        assert path.with_name("shared.db-wal").exists()
+        beat(engine, "after", now)
+    other = open_database(f"sqlite:///{path}")
+    with reading(other) as session:
+        names = session.scalars(text("SELECT worker FROM heartbeat")).all()
+    assert sorted(names) == ["after", "before"]
+    assert not list(tmp_path.glob("*.new"))
+    other.dispose()
+    engine.dispose()
 
 
 def test_times_come_back_in_utc(engine: Engine, now: datetime) -> None:
