@@ -17,6 +17,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "evaluators.sentences",
         "evaluators.signals",
         "evaluators.attribution",
+        "evaluators.opposites",
+        "evaluators.places",
         "app.statistics",
     ),
     (

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from evaluators.attribution import announces, without_sources
 from evaluators.heads.pieces import Piece, is_prose, pieces_of
+from evaluators.opposites import reversed_words
+from evaluators.places import Places, place_signals, places_of
 from evaluators.protocol import Sample
 from evaluators.sentences import Span, split_sentences
 from evaluators.signals import (
@@ -22,6 +24,7 @@ from evaluators.signals import (
     is_small_talk,
     names,
     numbers,
+    words,
 )
 
 MAX_CLAIMS = 60
@@ -125,6 +128,7 @@ class _Whole:
     question_stems: frozenset[str]
     question_numbers: frozenset[str]
     frequency: dict[str, int]
+    places: Places
     is_prose: bool
     """Whether every context is told in sentences, so that no number has to be counted or summed."""
 
@@ -145,6 +149,7 @@ class _Whole:
             question_stems=frozenset(content_words(question)),
             question_numbers=frozenset(numbers(question) | bare_numbers(question)),
             frequency=frequency,
+            places=places_of((one.piece.context, one.words) for one in known),
             is_prose=all(map(is_prose, sample.contexts)),
         )
 
@@ -220,10 +225,13 @@ def chosen_pieces(question: str, context: str) -> tuple[Piece, ...]:
 def claim_signals(
     sentence: str, listed: list[str], chosen: list[Known], whole: _Whole
 ) -> tuple[float, ...]:
-    """Exact signals that a small encoder misses: new words, numbers and names, denial, order."""
+    """Exact signals that a small encoder misses: new words, numbers, names, denial, distance."""
     return (
         *_word_signals(listed, chosen, whole),
         *_fact_signals(sentence, chosen, whole),
+        *place_signals(listed, whole.places),
+        _reverses(sentence, chosen),
+        _is_scattered(set(listed), whole),
     )
 
 
@@ -278,7 +286,21 @@ def _fact_signals(sentence: str, chosen: list[Known], whole: _Whole) -> list[flo
     ]
 
 
-SIGNALS = 24
+def _reverses(sentence: str, chosen: list[Known]) -> float:
+    """How many words say the contrary of what the evidence says, two at most."""
+    read: set[str] = set().union(*(words(one.piece.text) for one in chosen))
+    return float(min(2, len(reversed_words(set(words(sentence)), read))))
+
+
+def _is_scattered(stems: set[str], whole: _Whole) -> float:
+    """How much of a claim the contexts hold, but not the one piece that holds most of it."""
+    weights = {stem: whole.weight(stem) for stem in stems}
+    held = sum(weights[stem] for stem in stems & whole.stems)
+    best = max(sum(weights[stem] for stem in stems & one.stems) for one in whole.known)
+    return (held - best) / (sum(weights.values()) or 1.0)
+
+
+SIGNALS = 30
 
 
 def longest_run(one: Sequence[str], other: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from evaluators.engine import ENCODER, file_digest
 from evaluators.training.tasks import Scored, Trained
 from evaluators.weights import calibration_id
 
-VERSIONS = {"groundedness": "7", "answer_relevance": "7", "context_relevance": "7"}
+VERSIONS = {"groundedness": "8", "answer_relevance": "7", "context_relevance": "7"}
 OTHERS = "6"
 """The version of the heads that are not named, whose scores have not changed since."""
 FEW_FALSE_ALARMS = frozenset({"context_relevance"})
