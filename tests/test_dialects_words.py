@@ -374,3 +374,30 @@ def test_of_a_batch_of_prompts_the_first_and_its_answer_are_taken() -> None:
     answers = {f"llm.choices.{n}.completion.text": f"A{n}" for n in range(2)}
     values = found(**prompts, **answers)
     assert (values["prompt"], values["response"]) == ("Q0", "A0")
+
+
+# Thoughts in the text of an answer are none of it
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("<think>\nSmall numbers.\n</think>\n\n42", "42"),
+        ("<Thinking>hm</Thinking> 42", "42"),
+        ("Small numbers.\n</think>\n\n42", "42"),
+        ("<think></think>", ""),
+        ("<think>It never ends", "<think>It never ends"),
+        ("It ends with `</think>`, as R1 does.", "It ends with `</think>`, as R1 does."),
+        ("Write <think>so</think> in the prompt.", "Write <think>so</think> in the prompt."),
+        ("<thinker>Rodin</thinker>", "<thinker>Rodin</thinker>"),
+    ],
+)
+def test_thoughts_before_an_answer_are_left_out(said: str, answer: str) -> None:
+    values = found(gen_ai__output__messages=messages(("assistant", text(said))))
+    assert values["response"] == answer
+
+
+def test_what_a_user_writes_in_such_tags_stays() -> None:
+    asked = "<think>aloud</think> What is six by seven?"
+    values = found(gen_ai__input__messages=messages(("user", text(asked))))
+    assert values["prompt"] == asked

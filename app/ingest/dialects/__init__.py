@@ -24,6 +24,7 @@ from app.ingest.dialects.trulens import trulens, trulens_calls
 from app.ingest.dialects.vercel import vercel
 from app.ingest.pieces import FIELDS, SEGMENT, Dialect, Piece
 from app.ingest.telemetry import LogRecord, Span
+from app.ingest.thoughts import without_thoughts
 from app.ingest.values import clean_text, clean_value
 
 DIALECTS: tuple[Dialect, ...] = (
@@ -51,7 +52,7 @@ DIALECTS: tuple[Dialect, ...] = (
 _NAMED = [
     (dialect.__module__.rpartition(".")[2].replace("_", "-"), dialect) for dialect in DIALECTS
 ]
-EXTRACTOR = "13"
+EXTRACTOR = "14"
 """Raised whenever the same spans give other interactions; `doctor --reextract` then reads anew."""
 MAX_SEGMENTS = 30
 MAX_SEGMENT = 64
@@ -120,6 +121,8 @@ def read_span(span: Span, logs: Sequence[LogRecord]) -> Found:
             continue
         # JSON inside strings can hold what no database stores, also in a span that is clean.
         value, attribute = clean_value(piece.value), clean_text(piece.attribute)
+        if piece.field == "response" and isinstance(value, str):
+            value = without_thoughts(value)
         finding = Finding(value, name, attribute, span.span_id, piece.certain)
         if piece.field.startswith(SEGMENT):
             key = clean_text(piece.field.removeprefix(SEGMENT))
