@@ -1,5 +1,6 @@
 # Everything a newcomer types. Each target makes the virtual environment in .venv by itself.
 PYTHON ?= python3
+JOBS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -23,8 +24,8 @@ demo: $(READY) ## Fill a fresh database with synthetic traffic and show the repo
 serve: $(READY) ## Run the server and its worker on http://127.0.0.1:8000
 	$(BIN)/touchstone serve
 
-test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest
+test: $(READY) ## Run all tests, JOBS of their files at a time
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 bench: $(READY) ## Measure the speed of everything here; writes benchmarks/results.md
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)

@@ -7,6 +7,8 @@ from evaluators.heads.evidence import claim_spans, read_sample
 from evaluators.protocol import Sample
 from evaluators.signals import bare_numbers, numbers
 
+NOT_IN_PROSE = 23
+"""The place of the signal that a number is told in no prose."""
 PASSAGES = (
     "Seedlings need 14 to 16 hours of light a day.",
     "A small fan strengthens stems. Each kidney holds about one million nephrons.",
@@ -104,4 +106,4 @@ def test_a_number_that_prose_does_not_hold_is_told_apart_from_one_that_can_be_co
     contexts: tuple[str, ...], response: str, is_invented: bool
 ) -> None:
     (claim,) = read_sample(Sample("", response, contexts)).claims
-    assert bool(claim.signals[-1]) is is_invented
+    assert bool(claim.signals[NOT_IN_PROSE]) is is_invented

@@ -112,7 +112,7 @@ def test_the_first_week_has_numbers_and_no_comparison(world: World) -> None:
     row = scorecard(report)["groundedness"]
     assert row[1]["n"] == 88
     assert row[4]["value"] is None
-    assert row[7]["text"] == "Too few comparable weeks to know what is usual"
+    assert row[7]["text"] == "Too few weeks like it to know what is usual"
 
 
 def test_a_criterion_that_always_abstains_has_no_rate_and_never_a_zero(world: World) -> None:

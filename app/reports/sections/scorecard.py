@@ -66,7 +66,7 @@ def state_of(measure: Measure, period: str = "week") -> tuple[str, str]:
     if not measure.course.now.n:
         return "Not judged", ""
     if measure.course.chart is None:
-        return f"Too few comparable {period}s to know what is usual", ""
+        return f"Too few {period}s like it to know what is usual", ""
     return "Too few to say", ""
 
 
