@@ -1,6 +1,6 @@
 """Actions blame only what the numbers single out, and name the same answers once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -85,3 +85,27 @@ def test_a_slice_that_rose_only_with_the_answers_of_another_is_no_place_of_its_o
     assert heading == (
         "The rise of toxic answers sits in application city, most of all in language de"
     )
+
+
+@pytest.mark.parametrize("in_german", [0.55, 0.7])
+def test_a_place_that_had_more_all_along_is_not_where_a_rise_of_everything_sits(
+    world: World, in_german: float
+) -> None:
+    usual = Plan(n=300, rate=toxic_at(german=0.5, others=0.1), applications=ALONE)
+    now = Plan(
+        n=300,
+        rate=toxic_at(german=in_german, others=0.3),
+        release="2.0",
+        applications=ALONE,
+    )
+    first, heading = reported(world, usual, now)
+    assert first["what"] == "Check release 2.0, and roll it back if it is the cause"
+    assert heading == "The rise of toxic answers sits in no single slice"
+
+
+def toxic_at(*, german: float, others: float) -> Callable[[str, Mapping[str, str]], float]:
+    def rate(criterion: str, known: Mapping[str, str]) -> float:
+        here = german if known["language"] == "de" else others
+        return here if criterion == "toxicity" else RATES[criterion]
+
+    return rate

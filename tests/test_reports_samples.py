@@ -24,7 +24,7 @@ def world(engine: Engine, criteria: Criteria, now: datetime) -> World:
     return World(engine, criteria, now)
 
 
-def labelled(world: World, filters: Sequence[Filter]) -> None:
+def labelled(world: World, filters: Sequence[Filter]) -> list[Interaction]:
     """A week in which half of the answers are flagged, and a sample for each of the filters."""
     half = Plan(n=240, rate=lambda name, _: 0.5 if name == "groundedness" else RATES[name])
     rows = world.write({WEEK: half})
@@ -45,6 +45,7 @@ def labelled(world: World, filters: Sequence[Filter]) -> None:
                 label = a_label(one, place)
                 label.queue_id, label.idempotency_key = queue.id, f"{number}.{one.id}"
                 session.add(label)
+    return rows
 
 
 def passes(one: Interaction, asked: Filter) -> bool:
@@ -68,6 +69,17 @@ def test_a_sample_of_one_application_corrects_its_report_and_not_that_of_all(wor
 
 def test_a_sample_of_each_application_is_one_of_all(world: World) -> None:
     labelled(world, [{"application": name} for name in APPLICATIONS])
+    assert corrected_from(world) == 60
+
+
+def test_a_label_that_no_sample_asked_for_leaves_the_samples_of_each_application_whole(
+    world: World,
+) -> None:
+    rows = labelled(world, [{"application": name} for name in APPLICATIONS])
+    with transaction(world.engine) as session:
+        label = a_label(rows[-1], 0)
+        label.inclusion_probability, label.idempotency_key = None, "by the way"
+        session.add(label)
     assert corrected_from(world) == 60
 
 

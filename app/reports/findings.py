@@ -87,8 +87,11 @@ class Part:
 
     @property
     def stands_out(self) -> bool:
-        """Whether the change sits here more than elsewhere."""
-        return self.gap is not None and self.gap.p_above < PLACE_P_VALUE
+        """Whether the change sits here more than elsewhere; a gap that stood before is no part of
+        it."""
+        before = self.standing.difference if self.standing is not None else 0.0
+        gap = self.gap
+        return gap is not None and gap.p_above < PLACE_P_VALUE and gap.interval.low > before
 
     @property
     def is_all_new(self) -> bool:
@@ -141,10 +144,11 @@ class Findings:
         first, without those in which it is the first one's answers that failed."""
         apart = [part for part in self.places(criterion, "worse", once=True) if part.stands_out]
         apart.sort(key=lambda part: part.gap.p_above if part.gap else 1.0)
+        first = apart[0].where if apart else None
         inside = {
             pair.where
             for pair in self.pairs
-            if pair.holds and (pair.criterion, pair.other) == (criterion, apart[0].where)
+            if pair.holds and (pair.criterion, pair.other) == (criterion, first)
         }
         return [part for part in apart if part.where not in inside]
 

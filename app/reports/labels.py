@@ -114,7 +114,8 @@ def _with_one_sample_each(labels: Sequence[Label], tallies: Tallies) -> list[Lab
     """
     pools: dict[tuple[str, int], set[tuple[Slice, ...]]] = defaultdict(set)
     for one in labels:
-        pools[one.criterion, one.week].add(one.limits)
+        if one.inclusion_probability is not None:
+            pools[one.criterion, one.week].add(one.limits)
     whole = {
         (criterion, week)
         for (criterion, week), limits in pools.items()
