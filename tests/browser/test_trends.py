@@ -12,8 +12,9 @@ from app.criteria import read_criteria
 from app.database import transaction
 from app.reports.weeks import days_of, weeks_up_to
 from app.settings import Settings
+from app.store.reports import save_report
 from tests.browser.desk import Desk, check_themes, served_desk, sign_in, window
-from tests.report_world import RATES, Plan, write_weeks
+from tests.report_world import RATES, Plan, report_of, write_weeks
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 WEEKS = weeks_up_to(f"{datetime.now(UTC):%G-W%V}", 6)[:-1]
@@ -24,8 +25,10 @@ def desk(engine: Engine, settings: Settings) -> Iterator[Desk]:
     criteria = read_criteria(targets="groundedness=5% toxicity=3%")
     plans = {week: Plan(n=40) for week in WEEKS[:-1]}
     plans[WEEKS[-1]] = Plan(n=120, rate=lambda name, _: min(0.9, 4 * RATES[name]), release="2.0")
+    now = datetime.now(UTC)
     with transaction(engine) as session:
         write_weeks(session, plans)
+        save_report(session, report_of(session, criteria, WEEKS[-1], now), now=now)
     with served_desk(engine, settings, criteria) as desk:
         yield desk
 
@@ -230,8 +233,26 @@ def test_axe_finds_no_fault_in_trends_and_in_a_report(
     with window(browser, viewport=size) as context:
         page = desk.watch(context.new_page())
         sign_in(page, desk)
-        for path in ("/trends?bucket=day", f"/reports/{WEEKS[-1]}", "/dashboard"):
+        report = f"/reports/{WEEKS[-1]}"
+        for path in ("/trends?bucket=day", report, f"{report}/actions", "/dashboard"):
             page.goto(desk.address + path)
             expect(page.locator("[data-live] h2 a")).to_have_count(0)
             check_themes(page)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    assert not desk.faults
+
+
+def test_an_action_is_given_to_somebody_else_by_keyboard_alone(
+    browser: Browser, desk: Desk
+) -> None:
+    with window(browser, viewport={"width": 390, "height": 844}) as context:
+        page = desk.watch(context.new_page())
+        sign_in(page, desk)
+        page.goto(f"{desk.address}/reports/{WEEKS[-1]}/actions")
+        page.get_by_label("What to do").first.focus()
+        page.keyboard.press("Tab")
+        page.keyboard.type("Kim")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/reports/{WEEKS[-1]}")
+        expect(page.get_by_text("changed by anna")).to_have_count(1)
     assert not desk.faults
