@@ -51,6 +51,8 @@ def labelled(world: World, filters: Sequence[Filter]) -> list[Interaction]:
 def passes(one: Interaction, asked: Filter) -> bool:
     segments = asked.get("segments", {})
     here = asked.get("application") in (None, one.application)
+    first, last = asked.get("from_at", ""), asked.get("to_at", "9999")
+    here = here and first <= one.started_at.isoformat() < last
     return here and all(one.segments.get(key) == value for key, value in segments.items())
 
 
@@ -81,6 +83,27 @@ def test_a_label_that_no_sample_asked_for_leaves_the_samples_of_each_application
         label.inclusion_probability, label.idempotency_key = None, "by the way"
         session.add(label)
     assert corrected_from(world) == 60
+
+
+TUESDAY, THURSDAY, SATURDAY = (f"2026-11-{day}T00:00:00+00:00" for day in (10, 12, 14))
+
+
+@pytest.mark.parametrize(
+    ("filters", "labels"),
+    [
+        ([{"to_at": THURSDAY}], None),
+        ([{"to_at": THURSDAY}, {"from_at": THURSDAY}], 60),
+        ([{"to_at": THURSDAY}, {"from_at": TUESDAY, "to_at": SATURDAY}], None),
+        ([{"to_at": THURSDAY}, {"from_at": TUESDAY}], 60),
+        ([{}, {"to_at": THURSDAY}], 60),
+        ([{"from_at": "2026-11-01T00:00:00+00:00"}], 60),
+    ],
+)
+def test_samples_of_some_days_correct_a_week_only_together_and_count_no_day_twice(
+    world: World, filters: Sequence[Filter], labels: int | None
+) -> None:
+    labelled(world, filters)
+    assert corrected_from(world) == labels
 
 
 def test_beside_a_sample_of_all_one_of_a_place_does_not_count_the_place_twice(

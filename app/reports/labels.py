@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from app.criteria import Criteria
+from app.reports.samples import Days, are_whole, days_in, speaker_for
 from app.reports.scope import Scope
 from app.reports.tallies import Slice, Tallies
 from app.reports.weeks import Period
@@ -38,7 +39,8 @@ class Label(NamedTuple):
     """Whether the reviewer chose another label after seeing the verdict."""
     segments: Mapping[str, str]
     limits: tuple[Slice, ...] = ()
-    """The places that its sample was drawn from, where these are not all that is looked at."""
+    """The places and days that its sample was drawn from, where these are not all that is looked
+    at."""
 
     @property
     def is_drawn(self) -> bool:
@@ -79,27 +81,68 @@ def read_labels(
         if one.id not in replaced and not one.is_withdrawn
     }
     verdicts = _verdicts(session, {key[0] for key in current}, chosen)
-    limits = _limits_of_queues(session, scope)
+    queues = _queues(session, scope)
     ends = [period.to_at for period in periods]
-    found = []
+    found: list[_Sampled] = []
     for annotation, interaction in current.values():
         fails = _fails(criteria, annotation)
         week = _week_of(interaction.started_at, ends)
         if fails is not None and _is_comparable(tallies, annotation.criterion, week):
             verdict = verdicts.get((annotation.interaction_id, annotation.criterion))
             one = _label(annotation, interaction, fails, week, verdict, criteria)
-            found.append(one._replace(limits=limits.get(annotation.queue_id or 0, ())))
-    return _with_one_sample_each(found, tallies)
+            queue = queues.get(annotation.queue_id or 0)
+            one = one._replace(limits=_limits(queue, scope))
+            found.append(_Sampled(one, interaction.started_at, days_in(periods[week], queue)))
+    return _with_one_sample_each(_of_whole_periods(session, scope, periods, found), tallies)
 
 
-def _limits_of_queues(session: Session, scope: Scope) -> dict[int, tuple[Slice, ...]]:
-    """What each queue was restricted to, beyond what the scope is."""
+class _Sampled(NamedTuple):
+    """A label, when its answer came, and the days that its sample was drawn from."""
+
+    label: Label
+    at: datetime
+    days: Days
+
+    @property
+    def pool(self) -> tuple[str, int, tuple[Slice, ...]]:
+        return self.label.criterion, self.label.week, self.label.limits
+
+
+def _of_whole_periods(
+    session: Session, scope: Scope, periods: Sequence[Period], found: Sequence[_Sampled]
+) -> list[Label]:
+    """The labels; limited to their days where no samples together are of the whole period.
+
+    Where samples overlap, the labels of one of them count.
+    """
+    pools: dict[tuple[str, int, tuple[Slice, ...]], set[Days]] = defaultdict(set)
+    for one in found:
+        if one.label.inclusion_probability is not None:
+            pools[one.pool].add(one.days)
+    asked = {(week, frozenset(days)) for (_, week, _), days in pools.items()}
+    whole = {(week, days): are_whole(session, scope, periods[week], days) for week, days in asked}
+    labels = []
+    for one in found:
+        days = pools.get(one.pool, set())
+        counts = whole.get((one.label.week, frozenset(days)), False)
+        is_ours = counts and speaker_for(one.at, days) == one.days
+        labels.append(one.label if is_ours else _of_days(one))
+    return labels
+
+
+def _of_days(one: _Sampled) -> Label:
+    limit = Slice("days", f"{one.days.from_at:%Y-%m-%d} to {one.days.to_at:%Y-%m-%d}")
+    return one.label._replace(limits=(*one.label.limits, limit))
+
+
+def _queues(session: Session, scope: Scope) -> dict[int | None, ReviewQueue]:
     queues = session.scalars(select(ReviewQueue).where(col(ReviewQueue.project) == scope.project))
-    return {queue.id: _limits(queue, scope) for queue in queues if queue.id is not None}
+    return {queue.id: queue for queue in queues}
 
 
-def _limits(queue: ReviewQueue, scope: Scope) -> tuple[Slice, ...]:
-    asked = queue.filters.get("filter", {})
+def _limits(queue: ReviewQueue | None, scope: Scope) -> tuple[Slice, ...]:
+    """The places that a queue was restricted to, beyond what the scope is."""
+    asked = queue.filters.get("filter", {}) if queue is not None else {}
     named = {"application": asked.get("application"), "model": asked.get("model")}
     places = {**named, **asked.get("segments", {})}
     own = Slice("application", scope.application or "")

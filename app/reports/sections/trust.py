@@ -234,7 +234,7 @@ def _advice(material: Material) -> list[str]:
     return [
         f"{capital(titles)}: not corrected. This takes at least {LEAST_LABELS} blind labels from a "
         "review queue, which draws answers with a known probability, out of all that is looked at "
-        "here or with one for each application."
+        "here or with one for each application, and leaves no day out."
     ]
 
 
