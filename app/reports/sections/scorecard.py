@@ -2,13 +2,14 @@
 
 from app.criteria import Criterion
 from app.reports import blocks
-from app.reports.findings import Measure, too_few_to_say
+from app.reports.findings import LEAST_CHANGE, MEASURE_LEVEL, Measure, too_few_to_say
 from app.reports.judgement import corrected
 from app.reports.material import Material
-from app.reports.numbers import counted
+from app.reports.numbers import counted, points
 from app.reports.phrases import capital, failing_words, spelled
 from app.reports.sections.trend import chart_limits, chart_points
 from app.reports.targets import ASSURED, LOCKED_POINTS, assurance_of, missed_words
+from app.statistics.power import detectable_rise
 
 SIGNS = {"meets": "P", "misses": "F", "hit_or_miss": "?", None: ""}
 """The letters of the NHS's icons of assurance: pass, fail, either."""
@@ -188,9 +189,36 @@ def _note(material: Material) -> str:
             "Usual rates and their limits (p′) come from up to "
             f"{counted(weeks, material.said.one)}{trial}."
         )
+    if seen := _seen_words(material):
+        words.append(seen)
     if _has_targets(material) and material.said.compares:
         words.append(
             "A target is consistently met or missed where it lies outside the usual limits, which "
             f"is said from {LOCKED_POINTS} {material.said.one}s on."
         )
     return " ".join(words)
+
+
+def _seen_words(material: Material) -> str:
+    """How large a rise must be to be found, of the measure of which least can be seen; or ""."""
+    known = [one for one in material.findings.failing.values() if one.change != "unknown"]
+    rises = [(_least_rise(one, len(known)), one.criterion) for one in known]
+    if not rises or not material.said.compares:
+        return ""
+    rise, criterion = max(rises)
+    failures = material.criteria.get(criterion).failures
+    if rise >= 1:
+        return f"No rise of {failures} could have been found for sure, so few were judged."
+    others = ", as smaller ones of the other measures" if len(known) > 1 else ""
+    size = points(rise).removeprefix("+")
+    return f"A rise of {failures} by {size} would have been found about four times in five{others}."
+
+
+def _least_rise(measure: Measure, compared: int) -> float:
+    """The rise that a comparison finds which is corrected for the others, beyond usual limits."""
+    course, usual = measure.course, measure.course.usual
+    rate = usual.rate or 0.0
+    least = max(LEAST_CHANGE, course.limits.high - rate if course.limits else 0.0)
+    level = MEASURE_LEVEL / compared
+    rise = detectable_rise(rate, course.now.n, usual.n, level=level, least=least)
+    return 1.0 if rise is None else rise
