@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from app.database import make_private
+from app.database import new_file
 from app.errors import Conflict, SetupError
 from app.settings import child_environment
 
@@ -28,7 +28,7 @@ def back_up(url: str, target: Path, advance: Callable[[int], None] = lambda _: N
     part = target.with_name(target.name + ".part")
     try:
         part.unlink(missing_ok=True)
-        make_private(str(part))
+        new_file(str(part))
         if make_url(url).drivername.startswith("sqlite"):
             _copy_sqlite(make_url(url).database or "", part, advance)
         else:

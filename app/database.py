@@ -114,12 +114,17 @@ def make_private(path: str) -> None:
     if path in ("", ":memory:") or path.startswith("file:") or os.path.lexists(path):
         return
     unnamed = f"{path}.{os.getpid()}.{threading.get_ident()}.new"
-    os.close(os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    new_file(unnamed)
     try:
         with suppress(FileExistsError):
             os.link(unnamed, path)
     finally:
         os.unlink(unnamed)
+
+
+def new_file(path: str) -> None:
+    """Make an empty file that its owner alone can read; FileExistsError where there is one."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 @contextmanager

@@ -2,64 +2,119 @@
 
 SQLite applies the log of a crashed database to whatever file it finds beside it, so that a backup
 copied over such a database is damaged at the next start. Here the old files go together, under
-another name.
+another name, and what is to be done to the backup is done before it gets the name.
 """
 
+import os
 import shutil
 import sqlite3
 import subprocess
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import inspect, make_url
 
 from app.backup import pg_program, pg_surroundings, sync_file
-from app.database import SCHEMA_HEAD, make_private, open_database, reading
+from app.database import SCHEMA_HEAD, new_file, open_database, reading
 from app.errors import SetupError
 
-BESIDE = ("", "-wal", "-shm", "-journal")
-"""What belongs to a database of SQLite, by the ends of the names."""
+LOGS = ("-wal", "-shm", "-journal")
+"""How the names of the files end that belong to a database of SQLite."""
 
 
-def restore(url: str, backup: Path, *, now: datetime) -> Path | None:
-    """Put the backup in the place of the database; where the old one lies now, if there was one.
+@dataclass(slots=True)
+class Restored:
+    """The address under which a backup is finished, and where the old database lies afterwards."""
+
+    url: str
+    aside: Path | None = None
+
+
+@contextmanager
+def restoring(url: str, backup: Path, *, now: datetime) -> Iterator[Restored]:
+    """The backup, to be finished in the block; it is the database once the block has ended well.
 
     Raises SetupError where the file is no backup or somebody uses the database; nothing has changed
-    then. A database of PostgreSQL must be empty.
+    then, nor where the block raises. A database of PostgreSQL must be empty, and is filled at once.
     """
     if not backup.is_file():
         raise SetupError(f"there is no file {str(backup)!r}")
     if not make_url(url).drivername.startswith("sqlite"):
         _refuse_filled(url)
         _fill_postgres(url, backup)
-        return None
-    _check_sqlite(backup)
+        yield Restored(url)
+        return
     target = Path(make_url(url).database or "")
-    _refuse_used(target)
+    if target.is_file() and backup.samefile(target):
+        raise SetupError(f"{str(backup)!r} is the database itself; name a backup")
+    _check_sqlite(backup)
     part = target.with_name(target.name + ".part")
     try:
-        return _exchange(backup, target, part, f"{target}.before-{now:%Y%m%dT%H%M%S}")
+        with _held(target), _removed(part):
+            new_file(str(part))
+            shutil.copyfile(backup, part)
+            restored = Restored(f"sqlite:///{part}")
+            yield restored
+            restored.aside = _exchange(part, target, f"{target}.before-{now:%Y%m%dT%H%M%S}")
     except OSError as error:
-        raise SetupError(f"cannot write {part}: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
+        raise SetupError(f"cannot write {error.filename or target}: {error.strerror}") from None
 
 
-def _exchange(backup: Path, target: Path, part: Path, aside: str) -> Path | None:
-    part.unlink(missing_ok=True)
-    make_private(str(part))
-    shutil.copyfile(backup, part)
-    is_there = target.exists()
-    if is_there:
-        shutil.copymode(target, part)
+def _exchange(part: Path, target: Path, aside: str) -> Path | None:
+    with closing(sqlite3.connect(part)) as made:
+        made.execute("PRAGMA journal_mode=DELETE").fetchone()
     sync_file(part)
-    for end in BESIDE:
-        old = Path(f"{target}{end}")
-        if old.exists():
-            old.rename(f"{aside}{end}")
+    old = _set_aside(target, part, Path(aside))
     part.replace(target)
-    return Path(aside) if is_there else None
+    _sync_folder(target.parent)
+    return old
+
+
+def _set_aside(target: Path, part: Path, aside: Path) -> Path | None:
+    """Give the old files another name, and the new one their owner and mode.
+
+    The database keeps its first name until it is replaced, where the disk allows two names, so that
+    a crash never leaves none: the next start would make an empty one.
+    """
+    for end in LOGS:
+        with suppress(FileNotFoundError):
+            Path(f"{target}{end}").rename(f"{aside}{end}")
+    if not target.exists():
+        return None
+    shutil.copymode(target, part)
+    with suppress(PermissionError):
+        os.chown(part, target.stat().st_uid, target.stat().st_gid)
+    try:
+        aside.hardlink_to(target)
+    except OSError:
+        target.rename(aside)
+    return aside
+
+
+@contextmanager
+def _removed(part: Path) -> Iterator[None]:
+    """No file of this database before and after."""
+    files = [Path(f"{part}{end}") for end in ("", *LOGS)]
+    for one in files:
+        one.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        for one in files:
+            one.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Return when the names in the folder are on disk, where the system can tell."""
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def _check_sqlite(backup: Path) -> None:
@@ -78,21 +133,26 @@ def _check_sqlite(backup: Path) -> None:
         )
 
 
-def _refuse_used(target: Path) -> None:
-    """Raise SetupError while another process has the database open; its log is written back."""
+@contextmanager
+def _held(target: Path) -> Iterator[None]:
+    """Let nobody open the database meanwhile; SetupError where somebody has. Its log is written
+    back, unless it is damaged: its files are kept as they are then."""
     if not target.is_file():
+        yield
         return
-    try:
-        with closing(sqlite3.connect(target, timeout=1)) as old:
+    with closing(sqlite3.connect(target, timeout=1, isolation_level=None)) as old:
+        try:
             old.execute("PRAGMA journal_mode=DELETE").fetchone()
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise SetupError(
-                f"somebody uses {str(target)!r}; stop every server and worker first"
-            ) from None
-    except sqlite3.DatabaseError:
-        # A damaged database is what a backup is for; its files are kept as they are.
-        return
+            old.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise SetupError(
+                    f"somebody uses {str(target)!r}; stop every server and worker first"
+                ) from None
+        except sqlite3.DatabaseError:
+            # A damaged database is what a backup is for.
+            pass
+        yield
 
 
 def _refuse_filled(url: str) -> None:

@@ -2,6 +2,8 @@
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -18,7 +20,7 @@ from app.backup import back_up
 from app.commands import restore as command
 from app.database import open_database, reading, transaction
 from app.errors import SetupError
-from app.restore import restore
+from app.restore import restoring
 from app.store.audit import entries, head, verify
 from app.store.erased import remember_erased
 from app.tables import Interaction
@@ -44,6 +46,11 @@ def traces_in(url: str) -> list[str]:
     return found
 
 
+def put_back(url: str, backup: Path) -> None:
+    with restoring(url, backup, now=NOW):
+        pass
+
+
 def crashed(folder: Path, target: Path) -> None:
     """Leave the database as a crash does: its log beside it, not written back."""
     for path in folder.glob("test.db*"):
@@ -60,7 +67,9 @@ def test_a_backup_replaces_a_crashed_database_with_all_that_lies_beside_it(
     target = tmp_path / "here.db"
     crashed(tmp_path, target)
     assert (tmp_path / "here.db-wal").stat().st_size > 100_000
-    aside = restore(f"sqlite:///{target}", tmp_path / "copy.db", now=NOW)
+    with restoring(f"sqlite:///{target}", tmp_path / "copy.db", now=NOW) as restored:
+        assert not list(tmp_path.glob("*.before-*"))
+    aside = restored.aside
     assert aside == tmp_path / "here.db.before-20261118T120000"
     with closing(sqlite3.connect(target)) as restored:
         assert restored.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -120,7 +129,7 @@ def test_nothing_is_replaced_while_it_is_used_or_by_what_is_no_backup(
     with reading(engine) as session:
         session.execute(text("SELECT count(*) FROM interaction"))
         with pytest.raises(SetupError, match="stop every server and worker first"):
-            restore(database_url, tmp_path / "copy.db", now=NOW)
+            put_back(database_url, tmp_path / "copy.db")
     engine.dispose()
     (tmp_path / "odd.db").write_text("odd")
     sqlite3.connect(tmp_path / "empty.db").close()
@@ -128,10 +137,80 @@ def test_nothing_is_replaced_while_it_is_used_or_by_what_is_no_backup(
         ("none.db", "there is no file"),
         ("odd.db", "is no backup"),
         ("empty.db", "is no backup"),
+        ("test.db", "is the database itself"),
     ):
         with pytest.raises(SetupError, match=words):
-            restore(database_url, tmp_path / name, now=NOW)
+            put_back(database_url, tmp_path / name)
     assert len(traces_in(database_url)) == 3
+    assert not list(tmp_path.glob("*.before-*"))
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_backup_that_cannot_be_finished_replaces_nothing(
+    engine: Engine, database_url: str, tmp_path: Path
+) -> None:
+    save(engine, some_interactions(3))
+    back_up(database_url, tmp_path / "copy.db")
+    save(engine, [an_interaction(trace_id=f"{4:032x}")])
+    engine.dispose()
+
+    def fail() -> None:
+        with restoring(database_url, tmp_path / "copy.db", now=NOW) as restored:
+            assert len(traces_in(restored.url)) == 3
+            raise SetupError("erasing failed")
+
+    with pytest.raises(SetupError, match="erasing failed"):
+        fail()
+    assert len(traces_in(database_url)) == 4
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["copy.db", "test.db"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_nobody_opens_the_old_database_while_it_is_replaced(
+    engine: Engine, database_url: str, tmp_path: Path
+) -> None:
+    save(engine, some_interactions(3))
+    back_up(database_url, tmp_path / "copy.db")
+    engine.dispose()
+    other = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
+    )
+    with restoring(database_url, tmp_path / "copy.db", now=NOW):
+        tried = subprocess.run(
+            [sys.executable, "-c", other, str(tmp_path / "test.db")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert "database is locked" in tried.stderr
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_is_written_to_the_backup_before_it_takes_the_place_is_there_afterwards(
+    engine: Engine, database_url: str, tmp_path: Path
+) -> None:
+    save(engine, some_interactions(3))
+    back_up(database_url, tmp_path / "copy.db")
+    engine.dispose()
+    (tmp_path / "test.db").chmod(0o640)
+    with restoring(database_url, tmp_path / "copy.db", now=NOW) as restored:
+        finishing = open_database(restored.url)
+        save(finishing, [an_interaction(trace_id=f"{4:032x}")])
+        finishing.dispose()
+    assert len(traces_in(database_url)) == 4
+    assert (tmp_path / "test.db").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_replaced_database_that_is_named_wrongly_is_told_before_anything_changes(
+    engine: Engine, database_url: str, tmp_path: Path, run_restore: Callable[..., Result]
+) -> None:
+    save(engine, some_interactions(3))
+    back_up(database_url, tmp_path / "copy.db")
+    engine.dispose()
+    result = run_restore(tmp_path / "copy.db", "--old", f"sqlite:///{tmp_path}/nowhere.db")
+    assert isinstance(result.exception, SetupError)
+    assert "name the replaced one with --old" in str(result.exception)
     assert not list(tmp_path.glob("*.before-*"))
 
 

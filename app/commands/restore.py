@@ -12,10 +12,10 @@ from app.commands.operator import operator
 from app.commands.progress import progress_bar
 from app.commands.prune import erase_noted
 from app.database import database_at, reading, reclaim, transaction
-from app.errors import TouchstoneError
+from app.errors import SetupError, TouchstoneError
 from app.migrate import migrate
 from app.reports.numbers import counted
-from app.restore import restore
+from app.restore import restoring
 from app.settings import read_settings
 from app.store.audit import Head, head, note
 from app.store.erased import all_erased
@@ -45,30 +45,41 @@ def command(
     Example: touchstone restore touchstone-2026-11-18.db
     """
     url, now = read_settings().database_url, datetime.now(UTC)
-    known = _known(old or url)
-    aside = restore(url, file, now=now)
+    known = _known(old) if old else _known_if_readable(url)
+    with restoring(url, file, now=now) as restored:
+        erased = _finish(restored.url, known, file.name, now)
+    typer.echo(f"restored {file}")
+    if restored.aside is not None:
+        kept = restored.aside
+        typer.echo(f"The old database is kept as {kept}; delete it when you need it no more.")
+    typer.echo(_told(known, erased))
+
+
+def _known(url: str) -> Known:
+    """What a database knows; SetupError or another sentence where it cannot be read."""
+    name = make_url(url).database or ""
+    if make_url(url).drivername.startswith("sqlite") and not Path(name).is_file():
+        raise SetupError(f"there is no database {name!r}; name the replaced one with --old")
+    with database_at(url) as engine, reading(engine) as session:
+        return Known(all_erased(session), head(session))
+
+
+def _known_if_readable(url: str) -> Known | None:
+    try:
+        return _known(url)
+    except (TouchstoneError, DBAPIError):
+        return None
+
+
+def _finish(url: str, known: Known | None, name: str, now: datetime) -> Erased:
+    """Bring the backup up to this release, and erase from it what was erased since."""
     with database_at(url) as engine:
         migrate(engine)
         erased = _erase_again(engine, known, now)
         with transaction(engine) as session:
             before = str(known.log) if known else None
-            note(session, operator(), "backup.restored", now=now, about=file.name, replaced=before)
-    typer.echo(f"restored {file}")
-    if aside is not None:
-        typer.echo(f"The old database is kept as {aside}; delete it when you need it no more.")
-    typer.echo(_told(known, erased))
-
-
-def _known(url: str) -> Known | None:
-    """None where there is no database that can be read."""
-    is_file = make_url(url).drivername.startswith("sqlite")
-    if is_file and not Path(make_url(url).database or "").is_file():
-        return None
-    try:
-        with database_at(url) as engine, reading(engine) as session:
-            return Known(all_erased(session), head(session))
-    except (TouchstoneError, DBAPIError):
-        return None
+            note(session, operator(), "backup.restored", now=now, about=name, replaced=before)
+    return erased
 
 
 def _erase_again(engine: Engine, known: Known | None, now: datetime) -> Erased:
