@@ -11,7 +11,7 @@ from sqlmodel import Session
 from app.access import Caller, require
 from app.database import reading, transaction
 from app.errors import Conflict, NotFound, TouchstoneError
-from app.reports.edits import Edit, checked, edits_of, with_edits
+from app.reports.edits import FIELDS, Edit, checked, edits_of, with_edits
 from app.reports.weekly import sign
 from app.reports.weeks import week_bounds
 from app.requests import current_time, refuse_nul, settings_of
@@ -70,7 +70,7 @@ def _edits(body: Mapping[str, Any], form: Mapping[str, str], editor: str) -> lis
             dropped=form.get(f"dropped.{number}", ""),
             editor=editor,
         )
-        edit = checked(edit)
+        edit = checked(edit).beside(action)
         same = [one for one in before if one._replace(editor=editor) == edit]
         found.append(same[0] if same else edit)
     waiting = [one for one in before if not any(one.is_of(each) for each in body["found_actions"])]
@@ -110,10 +110,9 @@ def _form(
     edits = edits_of(report.body)
     rows = []
     for number, action in enumerate(report.body["found_actions"]):
-        mine = next((one._asdict() for one in edits if one.is_of(action)), {"dropped": ""})
-        now = {
-            name: mine.get(name, action.get(name)) for name in ("what", "owner", "by", "dropped")
-        }
+        mine = next((one for one in edits if one.is_of(action)), None)
+        now = {name: action[name] for name in FIELDS} | (mine.words if mine else {})
+        now["dropped"] = mine.dropped if mine else ""
         typed = {name: form.get(f"{name}.{number}", value) for name, value in now.items()}
         rows.append({"found": action, **typed})
     query = "?" + urlencode({"application": application}) if application else ""

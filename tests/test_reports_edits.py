@@ -110,6 +110,19 @@ def test_edits_last_when_the_report_is_made_anew_and_can_be_taken_back(
     assert newest(world.engine).sha256 == issued["sha256"]
 
 
+def test_an_edit_says_only_what_it_changes_and_the_rest_keeps_up_with_the_rules(
+    client: TestClient, engine: Engine, issued: dict[str, Any]
+) -> None:
+    client.post(ADDRESS, data=form_of(issued, owner_0="Kim"))
+    body = newest(engine).body
+    assert not list(Draft202012Validator(report_schema()).iter_errors(body))
+    (edit,) = edits_of(body)
+    assert edit.words == {"owner": "Kim"}
+    grown = [{**body["found_actions"][0], "what": "Label 40 more answers"}]
+    anew = with_edits({**body, "found_actions": grown}, [edit])["actions"]
+    assert [(one["what"], one["owner"]) for one in anew] == [("Label 40 more answers", "Kim")]
+
+
 def test_what_was_not_sent_yet_goes_out_as_edited(
     client: TestClient, engine: Engine, issued: dict[str, Any], now: datetime
 ) -> None:

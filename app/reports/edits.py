@@ -15,11 +15,13 @@ from app.reports.sections.actions import ACTIONS, heading, todo
 
 LONGEST = 300
 DROPPED = "Left out."
+FIELDS = ("what", "owner", "by")
 Action = Mapping[str, Any]
 
 
 class Edit(NamedTuple):
-    """An action as a person wants it; with a reason in `dropped`, it is left out."""
+    """How a person wants an action: what is "" stays as the rules say it, so that it keeps up with
+    them; with a reason in `dropped`, the action is left out."""
 
     cause: Mapping[str, Any]
     what: str
@@ -32,9 +34,15 @@ class Edit(NamedTuple):
         """Whether it is about the same, however large that is by now."""
         return _key(self.cause) == _key(action["cause"])
 
-    def changes(self, action: Action) -> bool:
-        mine = (self.what, self.owner, self.by)
-        return bool(self.dropped) or mine != (action["what"], action["owner"], action["by"])
+    @property
+    def words(self) -> dict[str, str]:
+        """What is said otherwise than by the rules."""
+        return {name: said for name in FIELDS if (said := getattr(self, name))}
+
+    def beside(self, action: Action) -> "Edit":
+        """The edit without what the action says itself."""
+        same: dict[str, Any] = {name: "" for name in FIELDS if getattr(self, name) == action[name]}
+        return self._replace(**same)
 
 
 def edits_of(report: Mapping[str, Any] | None) -> list[Edit]:
@@ -59,7 +67,8 @@ def checked(edit: Edit) -> Edit:
 def with_edits(report: Mapping[str, Any], edits: Sequence[Edit]) -> dict[str, Any]:
     """The report with these edits and no others; it is to be signed anew."""
     found = report["found_actions"]
-    kept = [one for one in edits if any(one.is_of(each) and one.changes(each) for each in found)]
+    beside = [one.beside(each) for one in edits for each in found if one.is_of(each)]
+    kept = [one for one in beside if one.words or one.dropped]
     pairs = [(each, _of(kept, each)) for each in found]
     actions = [_edited(each, edit) for each, edit in pairs if edit is None or not edit.dropped]
     dropped = [(each, edit) for each, edit in pairs if edit is not None and edit.dropped]
@@ -81,8 +90,7 @@ def with_edits(report: Mapping[str, Any], edits: Sequence[Edit]) -> dict[str, An
 def _edited(action: Action, edit: Edit | None) -> dict[str, Any]:
     if edit is None:
         return dict(action)
-    words = {"what": edit.what, "owner": edit.owner, "by": edit.by, "edited_by": edit.editor}
-    return {**action, **words}
+    return {**action, **edit.words, "edited_by": edit.editor}
 
 
 def _section(
