@@ -19,7 +19,7 @@ from app.ingest.stored import some_spans
 from app.ingest.telemetry import Span
 from app.ingest.tree import Tree
 from app.reports.weeks import days_of
-from app.requests import current_time, refuse_nul
+from app.requests import current_time, refuse_nul, settings_of
 from app.statistics.intervals import wilson
 from app.store.annotations import add_annotations, annotations_of, own_annotations
 from app.store.audit import note_labels
@@ -124,11 +124,11 @@ def home(request: Request, caller: Reader, now: Now) -> Response:
     )
 
 
-def _failures_of_topic(key: str, criteria: Criteria) -> dict[str, object]:
+def _failures_of_topic(key: str, criteria: Criteria, zone: str) -> dict[str, object]:
     """The filter of all failures that a topic came from; UnknownField where it tells none."""
     week, name, _ = (*key.split("."), "", "")[:3]
     criterion = criteria.get(name)
-    days = days_of(week, "UTC")
+    days = days_of(week, zone)
     ends = {"from": days[0][0].isoformat(), "to": days[-1][0].isoformat()}
     return {"criterion": name, "label": criterion.failing, **ends}
 
@@ -143,7 +143,8 @@ def interactions(request: Request, caller: Reader) -> Response:
         try:
             filters = within_topic(session, caller.project, filters, fields.get("topic"))
         except UnknownField:
-            return go_to("/interactions", **_failures_of_topic(fields["topic"], criteria))
+            zone = settings_of(request).time_zone
+            return go_to("/interactions", **_failures_of_topic(fields["topic"], criteria, zone))
         found = list_interactions(
             session,
             caller.project,

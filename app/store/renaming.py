@@ -11,6 +11,7 @@ from app.tables import Interaction, Study
 
 BETWEEN = " · "
 NAMELESS = "mixed"
+"""The name of a topic whose answers share no word."""
 LEAST_TEXTS = 2
 """Of one text alone no word names a topic."""
 

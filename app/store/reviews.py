@@ -28,9 +28,9 @@ LEAST_GOLD = 20
 REVEALS = ("differs", "always", "never")
 OVERLAP_NEED = 2
 REVIEW, ASSISTED = "review", "assisted"
+"""The kinds of a queue that is drawn: blind, or with the verdicts filled in."""
 BY_OUTCOME = frozenset({"label", "status", "text", "feedback", "feedback_below", "topic"})
 """Filters that leave answers out by how they turned out, or by what they say."""
-"""The kinds of a queue that is drawn: blind, or with the verdicts filled in."""
 EVERYBODY = 0
 """The need of an item that every reviewer is asked."""
 

@@ -17,6 +17,7 @@ from app.reports.failures import failing
 from app.reports.scope import Scope, scope_of
 from app.reports.sections.examples import example_of, objection_of
 from app.reports.weeks import weeks_up_to
+from app.store.renaming import BETWEEN, NAMELESS
 from app.store.studies import load_study, save_study
 from app.studies.clusters import Cluster, find_clusters, match_clusters
 from app.studies.drift import tell_apart
@@ -121,7 +122,7 @@ def _item(
     old: dict[str, Any] | None,
 ) -> dict[str, Any]:
     return {
-        "name": " · ".join(cluster.terms) or "mixed",
+        "name": BETWEEN.join(cluster.terms) or NAMELESS,
         "n": len(cluster.members),
         "last_n": old["n"] if old else None,
         "centre": list(cluster.centre),
