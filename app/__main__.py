@@ -80,9 +80,8 @@ def _end(sentence: str) -> NoReturn:
 
 def _blocked(error: Busy) -> str:
     """Why the database could not be used, in the words of who runs a command."""
-    reason = str(getattr(error.__cause__, "orig", "") or error).strip().partition("\n")[0]
     return (
-        f"the database could not be used: {reason}; see TOUCHSTONE_DATABASE_URL, "
+        f"the database could not be used: {error.reason}; see TOUCHSTONE_DATABASE_URL, "
         "or run the command again when nobody else writes"
     )
 

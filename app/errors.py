@@ -88,9 +88,19 @@ class Busy(TouchstoneError):
 
     status_code = 503
 
+    @property
+    def reason(self) -> str:
+        """What the database's driver said, in a line, for whoever runs it; else the sentence."""
+        said = str(getattr(self.__cause__, "orig", "") or self)
+        return said.strip().partition("\n")[0]
+
 
 class Damaged(Busy):
     """The database's file is broken; what is sent again later may find a restored one."""
+
+    @property
+    def reason(self) -> str:
+        return self.detail
 
 
 class Limited(TouchstoneError):

@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 from app.assembly import assemble, assemble_due, find_due, set_aside
 from app.criteria import Criteria
 from app.database import transaction
-from app.errors import Busy, SetupError
+from app.errors import Busy, SetupError, TouchstoneError
 from app.isolation import Isolated
 from app.judge import Outcome, judge_batch
 from app.settings import Settings
@@ -31,6 +31,7 @@ from app.store.workers import beat
 from evaluators.protocol import Evaluator, EvaluatorSpec
 
 IDLE_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 30.0
 HEARTBEAT_SECONDS = 10.0
 
 logger = logging.getLogger("touchstone.worker")
@@ -94,22 +95,51 @@ def run_worker(
     stop: threading.Event,
 ) -> None:
     """Work until told to stop; a round that fails is logged and tried again."""
+    outage = Outage()
     last_beat: datetime | None = None
     idle = True
     while not stop.is_set():
         try:
-            if last_beat is None or (now() - last_beat).total_seconds() >= HEARTBEAT_SECONDS:
-                last_beat = now()
-                _say_alive(engine, evaluators, last_beat, is_idle=idle)
+            at = now()
+            if last_beat is None or (at - last_beat).total_seconds() >= HEARTBEAT_SECONDS:
+                _say_alive(engine, evaluators, at, is_idle=idle)
+                last_beat = at
             idle = work_once(engine, evaluators, criteria, settings, now=now).idle
+            outage.end()
         except (Busy, SetupError) as error:
-            logger.warning("%s", error)
+            outage.note(error)
             idle = True
         except Exception:
             logger.exception("a round of work failed; trying again")
             idle = True
         if idle:
-            stop.wait(IDLE_SECONDS)
+            stop.wait(outage.wait_seconds or IDLE_SECONDS)
+
+
+class Outage:
+    """Tells once when the database goes away and once when it is back, and how long to wait."""
+
+    def __init__(self) -> None:
+        self.wait_seconds = 0.0
+        self._told: type[TouchstoneError] | None = None
+
+    def note(self, error: Busy | SetupError) -> None:
+        """Log what is the matter, where that is news, and wait longer than the last time."""
+        self.wait_seconds = min(max(2 * self.wait_seconds, IDLE_SECONDS), LONGEST_WAIT_SECONDS)
+        if type(error) is not self._told:
+            logger.warning(
+                "the database cannot be used: %s; nothing is lost, its work waits, and this is "
+                "tried again, at least every %.0f s",
+                error.reason if isinstance(error, Busy) else error.detail,
+                LONGEST_WAIT_SECONDS,
+            )
+        self._told = type(error)
+
+    def end(self) -> None:
+        """Log that the database is back, if it was away."""
+        if self._told is not None:
+            logger.warning("the database can be used again; the work goes on")
+        self._told, self.wait_seconds = None, 0.0
 
 
 def _say_alive(
@@ -131,7 +161,10 @@ def run_chore(chore: Callable[[], object], *, every_seconds: float, stop: thread
     while not stop.is_set():
         try:
             chore()
-        except (Busy, SetupError) as error:
+        except Busy as error:
+            # The worker's own loop tells of a database that is away.
+            logger.debug("%s", error)
+        except SetupError as error:
             logger.warning("%s", error)
         except Exception:
             logger.exception("a chore failed; trying again in %.0f s", every_seconds)

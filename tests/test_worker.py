@@ -1,16 +1,18 @@
 """The worker: leases, fences, poison and death cost only what they touch."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, update
 from sqlmodel import select
 
 from app.criteria import Criteria
-from app.database import reading, transaction
+from app.database import open_database, reading, transaction
 from app.judge import Outcome
+from app.migrate import migrate
 from app.settings import Settings
 from app.store.evaluations import Claim, claim, coverage, record
 from app.store.extractions import empty_traces
@@ -158,6 +160,38 @@ def test_the_worker_outlives_a_round_that_fails(
     run_worker(engine, TOXICITY, criteria, settings, now=clock, stop=stop)
     assert "a broken clock" in caplog.text
     assert stop.is_set()
+
+
+class Waits(threading.Event):
+    """Notes how long it is asked to wait instead of waiting, and lets things happen meanwhile."""
+
+    def __init__(self, then: Mapping[int, Callable[[], object]]) -> None:
+        super().__init__()
+        self._then, self.seconds = then, list[float]()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout or 0.0)
+        self._then.get(len(self.seconds), lambda: None)()
+        return self.is_set()
+
+
+def test_a_database_that_is_away_is_told_once_and_asked_ever_more_seldom(
+    criteria: Criteria, tmp_path: Path, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "away"
+    engine = open_database(f"sqlite:///{folder}/touchstone.db")
+
+    def come_back() -> None:
+        folder.mkdir()
+        migrate(engine)
+
+    stop = Waits({9: come_back, 10: lambda: stop.set()})
+    run_worker(engine, TOXICITY, criteria, Settings(), now=lambda: now, stop=stop)
+    engine.dispose()
+    away, back = (record.getMessage() for record in caplog.records)
+    assert away.startswith("the database cannot be used: unable to open database file; nothing is")
+    assert back == "the database can be used again; the work goes on"
+    assert stop.seconds == [0.5, 1, 2, 4, 8, 16, 30, 30, 30, 0.5]
 
 
 def test_a_trace_that_cannot_be_read_keeps_no_other_back(
