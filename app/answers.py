@@ -5,7 +5,9 @@ Every answer is a sentence; none holds a stack trace, a statement of SQL or a wo
 
 import json
 import math
+from asyncio import timeout
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -18,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Limited, TouchstoneError
 from app.ingest.otlp import reply_type, status_body
-from app.requests import first_fault
+from app.requests import BODY_SECONDS, first_fault
 
 OTLP_PREFIXES = ("/v1/", "/otel/", "/api/public/otel/")
 CLASSES: Mapping[int, str] = {
@@ -28,6 +30,8 @@ CLASSES: Mapping[int, str] = {
     405: "MethodNotAllowed",
 }
 RETRY_SECONDS = "1"
+MOST_DROPPED_BYTES = 256 * 1024 * 1024
+SILENCE_SECONDS = 2
 PRIVATE: Mapping[str, str] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 ErrorPage: TypeAlias = Callable[[Request, int, str], Response]
@@ -132,6 +136,62 @@ class HeadAsGet:
             await send({**message, "body": b""} if is_body else message)
 
         await self.app({**scope, "method": "GET"}, receive, send_head)
+
+
+class HearOut:
+    """ASGI middleware that takes in what is left of a refused body before it answers.
+
+    Whoever sends all before reading would otherwise see a reset instead of the answer, where the
+    connection is closed behind it. Only such requests are watched: on a connection that stays open,
+    the web server drops what is left by itself.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _closes_over_body(scope):
+            await self.app(scope, receive, send)
+            return
+        body = _Rest(receive)
+
+        async def send_afterwards(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await body.drop()
+            await send(message)
+
+        await self.app(scope, body.receive, send_afterwards)
+
+
+class _Rest:
+    """A request's body on its way to the application, and what the application left of it."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._is_over = receive, False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._is_over = not message.get("more_body", False)
+        return message
+
+    async def drop(self) -> None:
+        """Take in and forget what is left, up to a limit of bytes, of time and of silence."""
+        left = MOST_DROPPED_BYTES
+        with suppress(TimeoutError):
+            async with timeout(BODY_SECONDS):
+                while not self._is_over and left > 0:
+                    async with timeout(SILENCE_SECONDS):
+                        left -= len((await self.receive()).get("body", b""))
+
+
+def _closes_over_body(scope: Scope) -> bool:
+    """Whether a body comes, unasked, on a connection that ends with the answer to it."""
+    headers = dict(scope["headers"])
+    if not (headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers):
+        return False
+    if b"expect" in headers:
+        return False
+    return scope["http_version"] == "1.0" or b"close" in headers.get(b"connection", b"").lower()
 
 
 def otlp_error(request: Request, status: int, detail: str) -> Response:

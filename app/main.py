@@ -7,7 +7,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from app import api, metrics, receive
-from app.answers import HeadAsGet, answer_errors
+from app.answers import HeadAsGet, HearOut, answer_errors
 from app.criteria import Criteria, read_criteria
 from app.database import open_database
 from app.errors import SetupError, UnknownField
@@ -59,6 +59,7 @@ def create_app(
     routes.install_pages(app)
     answer_errors(app, routes.error_page)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(HearOut)
     return app
 
 
