@@ -3,12 +3,16 @@
 import json
 from typing import Any
 
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from sqlalchemy import Engine
 
 from app.database import reading, transaction
+from app.errors import BadRequest
 from app.ingest.assemble import assemble_trace
 from app.ingest.logs import decode_logs
 from app.ingest.otlp import decode_traces
+from app.ingest.repair import repair
 from app.ingest.stored import logs_of, spans_of
 from app.store.interactions import interactions_of_trace, save_interactions
 from app.store.spans import store_logs, store_spans
@@ -101,3 +105,8 @@ def test_a_hostile_log_record_is_stored_and_read_back_equal(engine: Engine) -> N
         store_logs(session, decoded.rows, now=WEDNESDAY)
     with reading(engine) as session:
         assert logs_of(session, "default", TRACE_ID) == expected
+
+
+def test_a_field_without_a_number_is_refused_before_the_rest_is_walked_through() -> None:
+    with pytest.raises(BadRequest, match="not a valid protobuf message"):
+        repair(bytes(1_000), ExportTraceServiceRequest.DESCRIPTOR)

@@ -24,6 +24,9 @@ def repair(body: bytes, descriptor: Descriptor, depth: int = 0) -> bytes:
     while position < len(body):
         start = position
         tag, position = _varint(body, position)
+        if tag >> 3 == 0:
+            # No field has the number 0; a long body of zeros would keep this walk busy for minutes.
+            raise BadRequest("the body is not a valid protobuf message")
         if tag & 7 != _LENGTH:
             position = _skip(body, position, tag & 7)
             out += body[start:position]
