@@ -40,7 +40,8 @@ def configuration(folder: Path, port: int, target: str) -> str:
         block = block.replace(old, new)
     places = "".join(f"{name}_temp_path {folder}/{name};" for name in FOLDERS)
     return (
-        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\n"
+        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\n"
+        "events {}\n"
         f"http {{ access_log off; {places}\n{block}}}"
     )
 
