@@ -2,8 +2,8 @@
 
 One child process loads the evaluators, at the start of the server or at the first request, and
 keeps them. It is asked one request at a time. An evaluator that dies or does not answer in time
-fails alone and says so: the child is replaced, and the others answer. One that keeps on hanging is
-left alone for a while, as the worker leaves it.
+fails alone and says so: the child is replaced, and the others answer. One that hangs is left alone
+for a minute, so that no second request waits for it, and for longer where it keeps on.
 """
 
 import logging
@@ -22,6 +22,7 @@ from evaluators.protocol import Computation, Evaluator, EvaluatorSpec, Sample
 EvaluationJson: TypeAlias = dict[str, Any]
 START_SECONDS = 120.0
 ANSWER_SECONDS = 30.0
+PAUSE_SECONDS = 60.0
 WARM_UP = Sample("How long do refunds take?", "Five days.", ("Refunds take five days.",))
 
 logger = logging.getLogger("touchstone.guardrail")
@@ -58,9 +59,12 @@ class JudgeProcess:
         *,
         start_seconds: float = START_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
+        pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         self._host = JudgeHost(load, answer_seconds=answer_seconds, start_seconds=start_seconds)
-        self._evaluators = [Isolated(spec, self._host) for spec in specs]
+        self._evaluators = [
+            Isolated(spec, self._host, pause_seconds=pause_seconds) for spec in specs
+        ]
         self._criteria = criteria
         self._start_seconds, self._answer_seconds = start_seconds, answer_seconds
         self._lock = threading.Lock()

@@ -93,13 +93,23 @@ class JudgeHost:
 
 
 class Isolated:
-    """An evaluator whose work is done by a host; it takes no work while it is in trouble."""
+    """An evaluator whose work is done by a host; it takes no work while it is in trouble.
+
+    One that did not answer in time is left alone for `pause_seconds`: where people wait, no second
+    one waits as long. One that hangs on and on rests, and after that a single time is enough.
+    """
 
     def __init__(
-        self, spec: EvaluatorSpec, host: JudgeHost, *, clock: Callable[[], float] = time.monotonic
+        self,
+        spec: EvaluatorSpec,
+        host: JudgeHost,
+        *,
+        pause_seconds: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.spec, self._host, self._clock = spec, host, clock
-        self._lost, self._rests_until = 0, 0.0
+        self._pause_seconds = pause_seconds
+        self._lost, self._rests_until, self._rests_because = 0, 0.0, ""
 
     def load(self) -> None:
         """Nothing to do: the host loads when it starts."""
@@ -115,9 +125,16 @@ class Isolated:
         logger.warning("evaluator %r failed: %s", self.spec.name, answer.words)
         self._lost = self._lost + 1 if answer.kind in LOST else 0
         if self._lost >= LOST_IN_A_ROW:
-            self._lost, self._rests_until = 0, self._clock() + REST_SECONDS
+            self._lost = LOST_IN_A_ROW - 1
+            self._rest(REST_SECONDS, f"It did not answer, {LOST_IN_A_ROW} times in a row")
             logger.error("evaluator %r rests for %.0f s", self.spec.name, REST_SECONDS)
+        elif answer.kind == "TimeLimit":
+            self._rest(self._pause_seconds, "It did not answer in time just now")
         raise NotJudged(answer)
+
+    def _rest(self, seconds: float, because: str) -> None:
+        self._rests_until = self._clock() + seconds
+        self._rests_because = f"{because}; it is asked again within {seconds:.0f} s."
 
     @property
     def computation(self) -> Computation | None:
@@ -133,8 +150,13 @@ class Isolated:
     def trouble(self) -> str | None:
         """Why it takes no work now, in a sentence, or None."""
         if self._clock() < self._rests_until:
-            return f"It did not answer, {LOST_IN_A_ROW} times in a row; it is asked again later."
+            return self._rests_because
         return self._host.trouble_of(self.spec.name)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether its last call was lost, so that the next may be, too."""
+        return self._lost > 0
 
 
 def isolate(evaluators: Sequence[Evaluator], host: JudgeHost) -> list[Isolated]:

@@ -222,7 +222,9 @@ def _by_evaluator(
     groups: dict[tuple[str, str], list[Claim]] = defaultdict(list)
     for one in claims:
         groups[one.evaluation.evaluator, one.evaluation.version].append(one)
-    pairs = ((one, groups.get((one.spec.name, one.spec.version), [])) for one in evaluators)
+    # What may hang keeps nobody waiting but those who come after it.
+    order = sorted(evaluators, key=lambda one: isinstance(one, Isolated) and one.is_doubtful)
+    pairs = ((one, groups.get((one.spec.name, one.spec.version), [])) for one in order)
     return [(evaluator, mine) for evaluator, mine in pairs if mine]
 
 

@@ -81,7 +81,7 @@ def test_an_evaluator_that_hangs_fails_alone_and_rests_when_it_keeps_on(
     criteria: Criteria,
 ) -> None:
     specs = [one.spec for one in moody_evaluators()]
-    judge = JudgeProcess(moody_evaluators, specs, criteria, answer_seconds=0.5)
+    judge = JudgeProcess(moody_evaluators, specs, criteria, answer_seconds=0.5, pause_seconds=0.0)
     hanging = [Sample("", "hang") for _ in range(3)]
     try:
         for _ in range(LOST_IN_A_ROW):
@@ -94,6 +94,22 @@ def test_an_evaluator_that_hangs_fails_alone_and_rests_when_it_keeps_on(
         judge.close()
     assert (moody["status"], other["error_type"]) == ("failed", "NotAsked")
     assert "3 times in a row" in moody["explanation"]
+
+
+def test_after_one_time_out_the_next_requests_are_answered_at_once(criteria: Criteria) -> None:
+    judge = JudgeProcess(partial(fragile), SPECS, criteria, answer_seconds=1.0)
+    try:
+        assert judge([Sample("Hello?", "wait")], ["bias"])[0][0]["error_type"] == "TimeLimit"
+        judge([KIND], ["toxicity"])
+        started = time.monotonic()
+        rows = [judge([Sample("Hello?", "wait")], None)[0] for _ in range(3)]
+        assert time.monotonic() - started < 1.0
+    finally:
+        judge.close()
+    for *others, fragile_one in rows:
+        assert {one["status"] for one in others} <= {"scored", "abstained"}
+        assert fragile_one["error_type"] == "NotAsked"
+        assert "did not answer in time just now" in fragile_one["explanation"]
 
 
 def test_a_request_that_is_too_large_says_so_and_makes_nobody_rest(criteria: Criteria) -> None:

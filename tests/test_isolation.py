@@ -1,6 +1,6 @@
 """Judges in a process apart: a hang, a death or a fault costs its own sample and nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import pytest
@@ -10,11 +10,12 @@ from sqlmodel import select
 from app.criteria import Criteria
 from app.database import reading
 from app.isolation import LOST_IN_A_ROW, REST_SECONDS, Isolated, JudgeHost, isolate
-from app.judge import judge_batch
+from app.judge import NotJudged, judge_batch
 from app.settings import Settings
 from app.tables import Evaluation
+from app.verdicts import Fault
 from app.worker import troubles_of, work_once
-from evaluators.protocol import Computation, Sample
+from evaluators.protocol import Computation, Sample, Verdict
 from tests.builders import WEDNESDAY, save, some_interactions
 from tests.moody import Moody, dead_on_arrival, moody_evaluators
 
@@ -90,6 +91,33 @@ def test_an_evaluator_that_hangs_on_and_on_rests_and_what_it_should_judge_waits(
     clock.seconds = REST_SECONDS + 1
     assert work() == ["failed"] * n_bad + ["scored"] * 2
     assert troubles_of([moody]) == {}
+    host.end()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_evaluator_that_hung_is_asked_after_the_others_and_rests_after_one_time_more(
+    engine: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    host, clock = JudgeHost(moody_evaluators, answer_seconds=0.5), Clock()
+    first, last = isolate(moody_evaluators(), host)
+    first = Isolated(first.spec, host, clock=clock)
+    for _ in range(LOST_IN_A_ROW):
+        with pytest.raises(NotJudged):
+            first.evaluate([Sample("", "hang")])
+    clock.seconds = REST_SECONDS + 1
+    rows = some_interactions(2)
+    rows[0].response = "hang"
+    save(engine, rows, evaluators=[first, last])
+    asked: list[str] = []
+
+    def note(name: str, samples: Sequence[Sample]) -> list[Verdict] | Fault:
+        asked.append(name)
+        return Fault("TimeLimit", "it hangs.") if name == "moody" else [Verdict(0.5)] * len(samples)
+
+    host.ask = note  # type: ignore[method-assign]
+    work_once(engine, [first, last], criteria, settings, now=lambda: WEDNESDAY)
+    assert asked == ["other", "moody"]
+    assert "3 times in a row" in troubles_of([first, last])["moody@1"]
     host.end()
 
 
