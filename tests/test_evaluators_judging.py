@@ -3,7 +3,9 @@
 import pytest
 
 from app.criteria import read_criteria
+from app.workload import realistic_samples
 from evaluators.heads.manner import is_about_contexts, is_order
+from evaluators.heads.pieces import pieces_of
 from tests.evaluator_fixtures import abstain, judge
 
 REFUNDS = (
@@ -48,6 +50,12 @@ def test_a_claim_is_supported_if_any_context_supports_it() -> None:
     assert passes("groundedness", among.score)
     assert abs(among.score - alone) < 0.3
     assert among.evidence[0].context == 1
+
+
+def test_what_a_context_says_word_for_word_is_grounded_however_odd_it_is() -> None:
+    for sample in realistic_samples(3):
+        for copied in (piece.text for piece in pieces_of(sample.contexts)[:10]):
+            assert passes("groundedness", judge("groundedness", "", copied, *sample.contexts).score)
 
 
 def test_the_evidence_points_at_the_sentence_and_its_nearest_context_sentence() -> None:

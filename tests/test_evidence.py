@@ -61,6 +61,26 @@ def test_a_claim_gets_the_piece_that_speaks_of_it_first_in_whichever_context() -
     assert len(claim.signals) == SIGNALS
 
 
+@pytest.mark.parametrize(
+    ("response", "is_copied"),
+    [
+        ("The north gate of the park opens at 9 in the morning.", True),
+        ("**the north  gate of the park opens at 9 in the morning** [1]", True),
+        ("According to passage 1, the north gate of the park opens at 9 in the morning!", True),
+        ("The north gate of the park opens at 8 in the morning.", False),
+        ("The north gate of the park opens at -9 in the morning.", False),
+        ("The gate of the park opens at 9 in the morning.", False),
+        ("The park is empty.", False),
+    ],
+)
+def test_a_claim_is_copied_when_a_piece_says_it_word_for_word_and_it_stands_alone(
+    response: str, is_copied: bool
+) -> None:
+    context = "The north gate of the park opens at 9 in the morning. The park is empty."
+    (claim,) = read_sample(Sample("Is it open?", response, ("Nothing here.", context))).claims
+    assert claim.is_copied is is_copied
+
+
 def test_a_short_answer_is_read_with_its_question() -> None:
     (claim,) = read_sample(Sample("How long do refunds take?", "5 days.", (REFUNDS,))).claims
     assert claim.text == "How long do refunds take? 5 days."

@@ -36,6 +36,8 @@ NEARLY = 0.5
 """Which share of a claim's words a piece must hold to be about the same thing."""
 COUNTED = frozenset({"0", "1", "2", "3", "4"})
 """Numbers that a reader counts for himself: of "a man and his wife" it is true that two came."""
+AROUND = " .!;:,*_\"'“”‘’"
+"""What may stand around a sentence; a question mark says something else."""
 AGAIN = 0.25
 """What a word that is covered already counts when the next piece is chosen."""
 
@@ -50,6 +52,8 @@ class Claim:
     signals: tuple[float, ...]
     contradicts: bool
     """Whether the nearest piece says nearly the same with another number or the other way round."""
+    is_copied: bool
+    """Whether a piece says the same word for word, and the claim can be understood by itself."""
 
     @property
     def packed(self) -> list[str]:
@@ -176,7 +180,17 @@ def _claim(sentence: str, span: Span, whole: _Whole) -> Claim:
         evidence=tuple(one.piece for one in chosen),
         signals=signals,
         contradicts=_contradicts(sentence, set(listed), chosen[0]),
+        is_copied=not is_short and _is_among(sentence, chosen),
     )
+
+
+def _is_among(sentence: str, chosen: list[Known]) -> bool:
+    return _bare(sentence) in {_bare(one.piece.text) for one in chosen}
+
+
+def _bare(text: str) -> str:
+    """A sentence without what two copies of it may differ in."""
+    return " ".join(text.casefold().split()).strip(AROUND)
 
 
 def _contradicts(sentence: str, stems: set[str], nearest: Known) -> bool:

@@ -17,6 +17,11 @@ from evaluators.protocol import Sample
 Array = NDArray[np.float32]
 Score = Callable[[Sequence[Tokens]], Array]
 """Gives the raw support of sequences, shape (sequences,)."""
+COPIED = 2.0
+"""The raw support of a claim that a context says word for word, which no encoder has to read.
+
+It is the median of what the encoder says of such claims in the training sets.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +71,15 @@ class GroundingHead:
         return Judged(score, tuple(calibrated(float(one), self.claim_curve) for one in logits))
 
 
-def claim_features(readings: Sequence[Reading], tokenizer: Tokenizer, score: Score) -> list[Array]:
-    """Per reading, the features of its claims, shape (claims, 1 + signals)."""
+def claim_features(
+    readings: Sequence[Reading], tokenizer: Tokenizer, score: Score, *, reads_copied: bool = False
+) -> list[Array]:
+    """Per reading, the features of its claims, shape (claims, 1 + signals).
+
+    With `reads_copied` the encoder reads claims that are copied, too.
+    """
     claims = [claim for reading in readings for claim in reading.claims]
-    supports = score(claim_sequences(claims, tokenizer)) if claims else np.empty(0, np.float32)
+    supports = _supports(claims, tokenizer, score, reads_copied)
     rows = iter([_features(claim, one) for claim, one in zip(claims, supports, strict=True)])
     return [
         np.stack([next(rows) for _ in reading.claims])
@@ -77,6 +87,15 @@ def claim_features(readings: Sequence[Reading], tokenizer: Tokenizer, score: Sco
         else np.empty((0, 0), np.float32)
         for reading in readings
     ]
+
+
+def _supports(
+    claims: Sequence[Claim], tokenizer: Tokenizer, score: Score, reads_copied: bool
+) -> list[float]:
+    unread = [claim.is_copied and not reads_copied for claim in claims]
+    read = [claim for claim, is_unread in zip(claims, unread, strict=True) if not is_unread]
+    found = iter(score(claim_sequences(read, tokenizer)) if read else ())
+    return [COPIED if is_unread else float(next(found)) for is_unread in unread]
 
 
 def _features(claim: Claim, support: float) -> Array:

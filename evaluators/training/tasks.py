@@ -128,10 +128,13 @@ NETWORKS = 8
 """How many networks judge a claim together."""
 
 
-def _claim_rows(kit: Kit, examples: Sequence[grounding.Example]) -> list[Array]:
+def _claim_rows(
+    kit: Kit, examples: Sequence[grounding.Example], *, reads_copied: bool = False
+) -> list[Array]:
     scorer = _Scorer(kit.encoders.pair, "grounded", kit)
     readings = [read_sample(example.sample) for example in examples]
-    return claim_features(readings, kit.encoders.pair.tokenizer, scorer)
+    tokenizer = kit.encoders.pair.tokenizer
+    return claim_features(readings, tokenizer, scorer, reads_copied=reads_copied)
 
 
 def _bags(rows: Sequence[Array], labels: Sequence[float], weights: Sequence[float]) -> Bags:
@@ -145,7 +148,8 @@ def _bags(rows: Sequence[Array], labels: Sequence[float], weights: Sequence[floa
 
 def _train_groundedness(kit: Kit) -> Trained:
     examples = grounding.apart_examples(kit.data)
-    rows = _claim_rows(kit, examples)
+    # A support that never varies would teach it nothing about the others.
+    rows = _claim_rows(kit, examples, reads_copied=True)
     weights = set_weights([example.source for example in examples])
     bags = _bags(rows, [example.label for example in examples], weights)
     last = _is_for_curve(["".join(example.sample.contexts)[:500] for example in examples])

@@ -11,7 +11,7 @@ from evaluators.engine import ENCODER, file_digest
 from evaluators.training.tasks import Scored, Trained
 from evaluators.weights import calibration_id
 
-VERSIONS = {"groundedness": "8", "answer_relevance": "7", "context_relevance": "7"}
+VERSIONS = {"groundedness": "9", "answer_relevance": "7", "context_relevance": "7"}
 OTHERS = "6"
 """The version of the heads that are not named, whose scores have not changed since."""
 FEW_FALSE_ALARMS = frozenset({"context_relevance"})
@@ -38,7 +38,9 @@ LIMITS = {
     "groundedness": "The encoder reads a claim beside at most five pieces of the contexts, chosen "
     "by shared words: support that is worded quite differently, arithmetic over tables and claims "
     "that only many passages together support are often missed. Other languages than English were "
-    "hardly seen. Names in each other's place and plain contradictions often pass for support.",
+    "hardly seen. Names in each other's place and plain contradictions often pass for support. A "
+    "sentence of nine words or more that a context says word for word counts as supported without "
+    "being read by the encoder, even if what stands around it there takes it back.",
     "answer_relevance": "It does not know whether an answer is true. Answers of one or two words "
     "are judged mostly by their type (a name, a number). Of long answers the first parts and the "
     "last one are read. Where the prompt is an order rather than a question, a text about the same "
