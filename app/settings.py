@@ -75,7 +75,11 @@ class Settings(BaseSettings):
         description="Names of hub evaluators to add to the bundled ones, separated by commas.",
     )
     lease_seconds: float = Field(
-        120.0, gt=0, le=YEAR_SECONDS, description="How long a worker may hold a claimed evaluation."
+        120.0,
+        gt=0,
+        le=YEAR_SECONDS,
+        description="How long a worker may hold a claimed evaluation; "
+        "then another takes over what a dead one held.",
     )
     max_attempts: int = Field(
         3, ge=1, description="Claims after which an evaluation is given up as failed."

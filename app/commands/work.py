@@ -28,6 +28,7 @@ from app.worker import run_chore, run_worker, stop_on_signals
 PARENT_CHECK_SECONDS = 2.0
 GIVES_WAY = 5
 CHORE_SECONDS = 60.0
+CHORE_END_SECONDS = 1.0
 
 logger = logging.getLogger("touchstone.worker")
 
@@ -69,6 +70,19 @@ def command(
         run_worker(engine, evaluators, criteria, settings, now=_now, stop=stop)
     finally:
         host.end()
+    leave(chores)
+
+
+def leave(chores: threading.Thread) -> None:
+    """Return when the chores are over, or end this process where one takes its time.
+
+    The interpreter aborts when it ends over a thread that is in native code, as that of a judge
+    which learns from a week. What a chore stores is stored in transactions.
+    """
+    chores.join(CHORE_END_SECONDS)
+    if chores.is_alive():
+        logging.shutdown()
+        os._exit(0)
 
 
 def isolated_evaluators(settings: Settings, criteria: Criteria, host: JudgeHost) -> list[Isolated]:
