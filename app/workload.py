@@ -1,7 +1,7 @@
 """Interactions of a realistic size to measure speed with, the same in every run.
 
-Each is different: three contexts of 150 words and an answer of 60 to 200 words, most of whose
-sentences restate one of a context, so that the judges find what they look for.
+Each is different: three contexts of 150 words and an answer of 60 to 200 words, of whose sentences
+a share is copied from the contexts, so that the judges find what they look for.
 """
 
 import random
@@ -12,6 +12,8 @@ from evaluators.protocol import Sample
 CONTEXTS = 3
 CONTEXT_WORDS = 150
 ANSWER_WORDS = (60, 200)
+COPIED = 0.7
+"""The share of an answer's sentences that stand in a context word for word."""
 
 SUBJECTS = """customers; the support team; our warehouse in {city}; drivers in {city};
 the insurance; every subscriber of the {plan} plan; new members; the {plan} contract;
@@ -34,10 +36,10 @@ WORDS = {
 }
 
 
-def realistic_samples(count: int, *, seed: int = 1) -> list[Sample]:
-    """That many different interactions."""
+def realistic_samples(count: int, *, seed: int = 1, copied: float = COPIED) -> list[Sample]:
+    """That many different interactions, with this share of their answers copied."""
     chance = random.Random(seed)
-    return [_sample(chance) for _ in range(count)]
+    return [_sample(chance, copied) for _ in range(count)]
 
 
 def sample_json(sample: Sample) -> dict[str, object]:
@@ -45,13 +47,13 @@ def sample_json(sample: Sample) -> dict[str, object]:
     return {**asdict(sample), "contexts": list(sample.contexts)}
 
 
-def _sample(chance: random.Random) -> Sample:
+def _sample(chance: random.Random, copied: float) -> Sample:
     contexts = [_text(chance, CONTEXT_WORDS) for _ in range(CONTEXTS)]
     said = [sentence for text in contexts for sentence in text]
     wanted = chance.randint(*ANSWER_WORDS)
     answer: list[str] = []
     while sum(len(sentence.split()) for sentence in answer) < wanted:
-        answer.append(chance.choice(said) if chance.random() < 0.7 else _sentence(chance))
+        answer.append(chance.choice(said) if chance.random() < copied else _sentence(chance))
     asked = " ".join(_filled(chance, _one(chance, kind)) for kind in (SUBJECTS, VERBS, OBJECTS))
     texts = tuple(" ".join(text) for text in contexts)
     return Sample(f"What happens when {asked}?", " ".join(answer), texts)

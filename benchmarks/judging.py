@@ -23,12 +23,12 @@ from app.migrate import migrate
 from app.settings import read_settings
 from app.store.interactions import save_interactions
 from app.worker import work_once
-from app.workload import realistic_samples, sample_json
+from app.workload import COPIED, realistic_samples, sample_json
 from benchmarks.serving import Server, serving
 from benchmarks.tables import Section
 from benchmarks.timing import Spread, percentile, seconds_of
 from evaluators.heads.packed import Embeddings, Group
-from evaluators.protocol import Evaluator
+from evaluators.protocol import Evaluator, Sample
 
 STARTING_SECONDS = 300.0
 
@@ -36,19 +36,24 @@ STARTING_SECONDS = 300.0
 def judging_section(*, quick: bool) -> Section:
     """`touchstone bench speed`, the tokens behind it, and the worker's whole way."""
     count, rounds = (32, 3) if quick else (128, 5)
-    figures = _bench_speed(count, rounds)
+    figures = _bench_speed(count, rounds, COPIED)
     section = Section("Five criteria on realistic interactions", ("what", "figure"))
-    rate = f"{figures['interactions_per_second']} ({figures['lowest']} to {figures['highest']})"
-    section.rows.append(("interactions a second, judged in batches", f"**{rate}**"))
+    section.rows.append(("interactions a second, judged in batches", f"**{_rate(figures)}**"))
+    plain = _rate(_bench_speed(count, rounds, 0.0))
+    section.rows.append(("the same, no sentence of an answer copied", plain))
     for name, seconds in figures["seconds_per_interaction"].items():
         section.rows.append((f"{name}, milliseconds an interaction", f"{1000 * seconds:.1f}"))
-    tokens, parts = _tokens_per_interaction()
+    tokens, parts = _tokens_per_interaction(COPIED)
     section.rows.append(("encoder tokens an interaction, all criteria", f"{tokens:,.0f}"))
+    unquoted, _ = _tokens_per_interaction(0.0)
+    section.rows.append(("the same, no sentence of an answer copied", f"{unquoted:,.0f}"))
     section.rows.append(("words an interaction (prompt, response, contexts)", parts))
     section.rows.append(("interactions a second, claimed, judged and recorded", _worker(count, 3)))
     section.notes = [
         f"{figures['rounds']} rounds of {count} interactions, each different: three contexts of "
-        "150 words, answers of 60 to 200 words, so that no text is encoded for two interactions.",
+        "150 words, answers of 60 to 200 words, so that no text is encoded for two interactions. "
+        f"{COPIED:.0%} of the sentences of the answers stand in a context word for word, and those "
+        "groundedness need not read; other answers cost more, as the second line shows.",
         "Wanted are at least 8 interactions a second, at best 25: the tokens that the encoders "
         "read of an interaction, times the figures of the encoder above, bound it.",
     ]
@@ -60,11 +65,15 @@ def latency_section(*, quick: bool) -> Section:
     section = Section(
         "POST /api/v1/score, one item, five criteria", ("server", "p50 ms", "p95 ms", "first ms")
     )
-    bodies = [{"items": [sample_json(one)]} for one in realistic_samples(20 if quick else 100)]
+    count = 20 if quick else 100
+    bodies = _bodies(realistic_samples(count))
+    unquoted = _bodies(realistic_samples(count, seed=2, copied=0.0))
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "bench.db"
         with serving(database, "--no-worker") as server:
             section.rows.append(("no worker beside it", *_latencies(server, bodies)))
+            again = _latencies(server, unquoted)
+            section.rows.append(("the same, no sentence of an answer copied", *again))
         with serving(database) as server:
             _wait_for_worker(server)
             section.rows.append(("with an idle worker", *_latencies(server, bodies)))
@@ -76,6 +85,10 @@ def latency_section(*, quick: bool) -> Section:
         "a single item were products of matrices.",
     ]
     return section
+
+
+def _bodies(samples: Sequence[Sample]) -> list[dict[str, object]]:
+    return [{"items": [sample_json(one)]} for one in samples]
 
 
 def _latencies(server: Server, bodies: Sequence[object]) -> tuple[str, str, str]:
@@ -109,16 +122,20 @@ def _until_answered(server: Server, body: object) -> None:
             return
 
 
-def _bench_speed(count: int, rounds: int) -> dict[str, Any]:
-    options = ("--interactions", str(count), "--rounds", str(rounds))
+def _rate(figures: dict[str, Any]) -> str:
+    return f"{figures['interactions_per_second']} ({figures['lowest']} to {figures['highest']})"
+
+
+def _bench_speed(count: int, rounds: int, copied: float) -> dict[str, Any]:
+    options = ("--interactions", str(count), "--rounds", str(rounds), "--copied", str(copied))
     command = [sys.executable, "-m", "app", "bench", "speed", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
 
 
-def _tokens_per_interaction() -> tuple[float, str]:
-    samples = realistic_samples(64, seed=99)
+def _tokens_per_interaction(copied: float) -> tuple[float, str]:
+    samples = realistic_samples(64, seed=99, copied=copied)
     criteria = read_criteria()
     judges = _judges()
     with counted_tokens() as counts:

@@ -16,6 +16,7 @@ from benchmarks.precision import _compared
 from benchmarks.receiving import Batch
 from benchmarks.tables import Section
 from benchmarks.timing import Spread, in_turns, percentile
+from evaluators.heads.evidence import read_sample
 from evaluators.protocol import Sample
 from evaluators.training.rows import Row
 from tests.builders import FAKE_EVALUATORS
@@ -32,6 +33,19 @@ def test_the_workload_is_realistic_different_and_the_same_in_every_run() -> None
         assert all(150 <= len(text.split()) < 190 for text in one.contexts)
         assert 60 <= len(one.response.split()) < 240
         assert sample_json(one)["contexts"] == list(one.contexts)
+
+
+def test_the_share_of_an_answer_that_is_copied_can_be_chosen() -> None:
+    def copied(share: float) -> float:
+        claims = [
+            claim
+            for sample in realistic_samples(20, copied=share)
+            for claim in read_sample(sample).claims
+        ]
+        return sum(claim.is_copied for claim in claims) / len(claims)
+
+    assert (copied(0), copied(1)) == (0, 1)
+    assert 0.6 < copied(0.7) < 0.8
 
 
 def test_a_batch_can_be_sent_again_under_other_ids() -> None:
@@ -56,7 +70,7 @@ def test_a_rate_of_spans_that_a_peer_lost_is_not_told() -> None:
 
 def test_speed_is_told_per_judge_and_in_all(criteria: Criteria) -> None:
     judges = [one for one in FAKE_EVALUATORS if one.spec.criterion in criteria.by_name]
-    seconds = round_seconds(judges, criteria, 4, seed=1)
+    seconds = round_seconds(judges, criteria, realistic_samples(4))
     assert set(seconds) == {ALONE, *(one.spec.name for one in judges)}
     figures = speed_figures([{"a": 1.0, "b": 1.0, ALONE: 0.5}, {"a": 2.0, "b": 2.0, ALONE: 0.7}], 8)
     assert figures["interactions_per_second"] == 3.0
