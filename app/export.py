@@ -29,6 +29,10 @@ ABOUT_THE_WORDS = (
     *("trace_id", "span_id", "application", "model", "conversation_id", "started_at"),
     *("segments", "prompt", "response", "contexts"),
 )
+ABOUT_THE_CALL = (
+    *("system_prompt", "duration_ns", "input_tokens", "output_tokens"),
+    *("finish_reason", "error"),
+)
 ABOUT_THE_VERDICT = (
     *("evaluator", "evaluator_version", "score", "verdict", "passed", "threshold"),
     *("precision", "backend"),
@@ -73,7 +77,7 @@ def interaction_rows(
         yield [
             {
                 "id": row.id,
-                **{name: getattr(row, name) for name in ABOUT_THE_WORDS},
+                **{name: getattr(row, name) for name in (*ABOUT_THE_WORDS, *ABOUT_THE_CALL)},
                 "evaluations": [evaluation_row_json(one) for one in verdicts.get(row.id, [])],
             }
             for row in rows

@@ -31,7 +31,8 @@ def rows(
     engine: Engine, criteria: Criteria, settings: Settings, now: datetime
 ) -> list[Interaction]:
     """Three interactions, of which two are labelled and one label was replaced."""
-    made = some_interactions(3, prompt=FORMULA, response="An invented\r\nline, with a comma.")
+    words = {"prompt": FORMULA, "response": "An invented\r\nline, with a comma."}
+    made = some_interactions(3, **words, system_prompt="Be brief.", output_tokens=7)
     save(engine, made)
     score_all(engine, criteria, settings)
     with transaction(engine) as session:
@@ -121,8 +122,9 @@ def test_interactions_can_be_imported_again(
 ) -> None:
     path = tmp_path / "answers.jsonl"
     assert run("interactions", str(path)).exit_code == 0
-    ids = [json.loads(line)["id"] for line in path.read_text().splitlines()]
-    assert sorted(ids) == sorted(row.id for row in rows)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sorted(one["id"] for one in lines) == sorted(row.id for row in rows)
+    assert {(one["system_prompt"], one["output_tokens"]) for one in lines} == {("Be brief.", 7)}
     monkeypatch.setattr(import_, "find_evaluators", lambda _settings: list(FAKE_EVALUATORS))
     line = typer.Typer()
     line.command()(import_.command)
