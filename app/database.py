@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    ExceptionContext,
     Text,
     create_engine,
     event,
@@ -34,19 +35,31 @@ SCHEMA_HEAD = "0014"
 BUSY_TIMEOUT_SECONDS = 5
 WAIT_MS = 1000 * BUSY_TIMEOUT_SECONDS
 ABSENT = ("no such table", "no such column", "has no column named", "undefinedcolumn")
+READ_ONLY = "25006"
+"""What PostgreSQL says of a write where it only reads, as on a standby."""
 BROKEN_PAGES = ("XX001", "XX002")
 """What PostgreSQL says of data or an index that is corrupted."""
 DAMAGED = (
     "the database is damaged; stop every server and worker, look at its disk, "
     "and put a backup back with `touchstone restore`"
 )
+UNUSABLE = "the database cannot be reached or cannot write; send the same request again"
 _TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 
 
 def open_database(url: str) -> Engine:
     """An engine for the URL, ready for use by several threads; nothing is connected yet."""
-    if url.startswith("sqlite"):
-        return _open_sqlite(url)
+    engine = _open_sqlite(url) if url.startswith("sqlite") else _open_postgres(url)
+
+    @event.listens_for(engine, "handle_error")
+    def _open_anew(context: ExceptionContext) -> None:
+        # A connection that was opened to a file or a server that only reads would stay so.
+        context.is_disconnect = context.is_disconnect or is_read_only(context.original_exception)
+
+    return engine
+
+
+def _open_postgres(url: str) -> Engine:
     return create_engine(
         url,
         pool_pre_ping=True,
@@ -289,6 +302,11 @@ def reclaim(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
+def rewrite_nothing(session: Session) -> None:
+    """Write what is there anyway, to see whether the database can be written."""
+    session.execute(text("UPDATE alembic_version SET version_num = version_num"))
+
+
 def ping(engine: Engine) -> None:
     """Return when the database answers; raise Busy when it does not."""
     with reading(engine) as session:
@@ -303,9 +321,17 @@ def is_damage(error: object) -> bool:
     return is_corrupt or getattr(error, "sqlstate", None) in BROKEN_PAGES
 
 
+def is_read_only(error: object) -> bool:
+    """Whether a driver's error says that this database is only for reading now."""
+    code = getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_OK
+    return code & 0xFF == sqlite3.SQLITE_READONLY or getattr(error, "sqlstate", None) == READ_ONLY
+
+
 def _meaning(error: DBAPIError) -> Exception:
     if is_damage(error.orig):
         return Damaged(DAMAGED)
+    if is_read_only(error.orig):
+        return Busy(UNUSABLE)
     if not isinstance(error, OperationalError | ProgrammingError):
         return error
     words = f"{type(error.orig).__name__} {error.orig}".lower()
@@ -318,4 +344,4 @@ def _meaning(error: DBAPIError) -> Exception:
         return error
     if "locked" in words or "busy" in words or "lock timeout" in words:
         return Busy("the database is busy with another writer; send the same request again")
-    return Busy("the database cannot be reached or cannot write; send the same request again")
+    return Busy(UNUSABLE)

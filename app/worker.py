@@ -21,9 +21,10 @@ from sqlalchemy import Engine
 from app.assembly import assemble, assemble_due, find_due, set_aside
 from app.criteria import Criteria
 from app.database import transaction
-from app.errors import Busy, SetupError, TouchstoneError
+from app.errors import Busy, SetupError
 from app.isolation import Isolated
 from app.judge import Outcome, judge_batch
+from app.outage import LONGEST_WAIT_SECONDS, Outage
 from app.settings import Settings
 from app.store.adopting import adopt
 from app.store.evaluations import Claim, claim, record
@@ -31,7 +32,6 @@ from app.store.workers import beat
 from evaluators.protocol import Evaluator, EvaluatorSpec
 
 IDLE_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 30.0
 HEARTBEAT_SECONDS = 10.0
 
 logger = logging.getLogger("touchstone.worker")
@@ -95,7 +95,9 @@ def run_worker(
     stop: threading.Event,
 ) -> None:
     """Work until told to stop; a round that fails is logged and tried again."""
-    outage = Outage()
+    outage = Outage(
+        f"its work waits and is tried again, every {LONGEST_WAIT_SECONDS:.0f} s at least"
+    )
     last_beat: datetime | None = None
     idle = True
     while not stop.is_set():
@@ -114,32 +116,6 @@ def run_worker(
             idle = True
         if idle:
             stop.wait(outage.wait_seconds or IDLE_SECONDS)
-
-
-class Outage:
-    """Tells once when the database goes away and once when it is back, and how long to wait."""
-
-    def __init__(self) -> None:
-        self.wait_seconds = 0.0
-        self._told: type[TouchstoneError] | None = None
-
-    def note(self, error: Busy | SetupError) -> None:
-        """Log what is the matter, where that is news, and wait longer than the last time."""
-        self.wait_seconds = min(max(2 * self.wait_seconds, IDLE_SECONDS), LONGEST_WAIT_SECONDS)
-        if type(error) is not self._told:
-            logger.warning(
-                "the database cannot be used: %s; nothing is lost, its work waits, and this is "
-                "tried again, at least every %.0f s",
-                error.reason if isinstance(error, Busy) else error.detail,
-                LONGEST_WAIT_SECONDS,
-            )
-        self._told = type(error)
-
-    def end(self) -> None:
-        """Log that the database is back, if it was away."""
-        if self._told is not None:
-            logger.warning("the database can be used again; the work goes on")
-        self._told, self.wait_seconds = None, 0.0
 
 
 def _say_alive(

@@ -16,6 +16,7 @@ from sqlmodel import Session
 
 from app.database import transaction
 from app.errors import Busy
+from app.outage import Outage
 
 MAX_TOGETHER = 64
 MAX_TOGETHER_BYTES = 16 * 1024 * 1024
@@ -44,6 +45,12 @@ class Writer:
         self._waiting: deque[_Job] = deque()
         self._order = threading.Lock()
         self._thread = ThreadPoolExecutor(1, "writer")
+        self._outage = Outage("senders are asked to send again, and nothing they were told is lost")
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the database refused what was last to be written."""
+        return self._outage.is_on
 
     def write(self, work: Callable[[Session], Result], *, n_bytes: int) -> Result:
         """What `work` returns, once it is committed; raises what `work` or the commit raises."""
@@ -81,6 +88,7 @@ class Writer:
         try:
             self._run(jobs)
         except Busy as error:
+            self._outage.note(error)
             # Whoever waited meanwhile has waited long enough, too.
             for job in jobs:
                 job.finish(error=error)
@@ -95,5 +103,6 @@ class Writer:
     def _run(self, jobs: Sequence[_Job]) -> None:
         with transaction(self._engine) as session:
             results = [job.work(session) for job in jobs]
+        self._outage.end()
         for job, result in zip(jobs, results, strict=True):
             job.finish(result)

@@ -1,10 +1,11 @@
 """Small worlds for tests: fakes that are real plugins, and rows with sensible words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from app.criteria import Criteria
 from app.database import transaction
@@ -162,3 +163,23 @@ def score_all(
             total.judged + done.judged,
             total.recorded + done.recorded,
         )
+
+
+@contextmanager
+def only_reading(engine: Engine) -> Iterator[None]:
+    """Let whoever connects in the block read only, as from a disk or a server that takes no more;
+    who is connected stays so."""
+
+    def refuse(connection: Any, _record: object) -> None:
+        if engine.dialect.name == "sqlite":
+            connection.execute("PRAGMA query_only = ON")
+        else:
+            connection.execute("SET default_transaction_read_only = on")
+            connection.commit()
+
+    event.listen(engine, "connect", refuse)
+    engine.dispose()
+    try:
+        yield
+    finally:
+        event.remove(engine, "connect", refuse)

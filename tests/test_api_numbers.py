@@ -14,7 +14,8 @@ from app.database import open_database, transaction
 from app.requests import current_time
 from app.settings import Settings
 from app.store.workers import beat
-from tests.builders import WEDNESDAY, an_interaction, save, score_all
+from tests.builders import WEDNESDAY, an_interaction, only_reading, save, score_all
+from tests.clients import PROTOBUF, otlp_protobuf
 
 TRENDS = "/api/v1/trends"
 
@@ -113,6 +114,26 @@ def test_readiness_tells_whether_a_worker_was_seen(
     with transaction(engine) as session:
         beat(session, "w2", [], {}, now=now - timedelta(seconds=59))
     assert readiness(client)[1].checks["worker"] == "ok"
+
+
+def test_a_database_that_takes_no_more_is_told_and_goes_on_by_itself(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    spans, headers = otlp_protobuf(2), {"Content-Type": PROTOBUF}
+    with only_reading(client.app.state.engine):  # type: ignore[attr-defined]
+        for _ in range(2):
+            refused = client.post("/v1/traces", content=spans, headers=headers)
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        status, told = readiness(client)
+        assert (status, told.ready) == (503, False)
+        assert "can be read but not be written" in told.checks["database"]
+        assert client.get("/api/v1/interactions").status_code == 200
+    # The first try may meet a connection that was opened meanwhile, and drops all of these.
+    assert [readiness(client)[1].ready for _ in range(2)][-1]
+    assert client.post("/v1/traces", content=spans, headers=headers).status_code == 200
+    away, back = (one.getMessage() for one in caplog.records if "used" in one.getMessage())
+    assert "senders are asked to send again" in away
+    assert "can be used again" in back
 
 
 def test_an_old_schema_is_not_ready(client: TestClient, engine: Engine) -> None:

@@ -14,6 +14,7 @@ from app.database import open_database, reading, transaction
 from app.errors import Busy, Damaged, SetupError
 from app.migrate import migrate
 from app.tables import Heartbeat
+from tests.builders import only_reading
 
 
 def beat(engine: Engine, name: str, now: datetime) -> None:
@@ -64,6 +65,16 @@ def test_a_database_that_cannot_be_reached_is_busy_not_broken(now: datetime) -> 
     engine = open_database("postgresql+psycopg://nobody@127.0.0.1:1/none")
     with pytest.raises(Busy, match="cannot be reached"):
         beat(engine, "w", now)
+
+
+def test_a_database_that_only_reads_for_a_while_is_busy_and_written_again_afterwards(
+    engine: Engine, now: datetime
+) -> None:
+    with only_reading(engine):
+        for _ in range(2):
+            with pytest.raises(Busy, match="cannot write"):
+                beat(engine, "w", now)
+    beat(engine, "w", now)
 
 
 def test_a_damaged_database_is_told_as_such_and_senders_keep_what_they_have(

@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "app.rates",
         "app.isolation",
         "app.judge",
+        "app.outage",
         "app.quality",
         "app.recalibrated",
         "app.refit",

@@ -1,11 +1,15 @@
-"""`touchstone serve` refuses a wrong set-up before it says that it listens."""
+"""`touchstone serve` refuses a wrong set-up before it listens, and keeps a worker alive."""
 
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from app.commands import serve
+from app.commands.serve import Supervisor
 
 
 @pytest.mark.parametrize(
@@ -35,3 +39,22 @@ def test_a_wrong_setting_ends_the_start_with_a_sentence(
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stdout == ""
+
+
+def test_a_worker_that_could_not_be_started_is_started_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(serve, "FIRST_RESTART_SECONDS", 0.01)
+    program, ran = tmp_path / "worker", tmp_path / "ran"
+    supervisor = Supervisor([str(program)])
+    supervisor.start()
+    deadline = time.monotonic() + 30
+    while "could not be started (No such file" not in capfd.readouterr().out:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    program.write_text(f"#!{sys.executable}\nopen({str(ran)!r}, 'w')\n")
+    program.chmod(0o700)
+    while not ran.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    supervisor.stop()

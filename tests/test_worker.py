@@ -189,7 +189,7 @@ def test_a_database_that_is_away_is_told_once_and_asked_ever_more_seldom(
     run_worker(engine, TOXICITY, criteria, Settings(), now=lambda: now, stop=stop)
     engine.dispose()
     away, back = (record.getMessage() for record in caplog.records)
-    assert away.startswith("the database cannot be used: unable to open database file; nothing is")
+    assert away.startswith("the database cannot be used: unable to open database file; its")
     assert back == "the database can be used again; the work goes on"
     assert stop.seconds == [0.5, 1, 2, 4, 8, 16, 30, 30, 30, 0.5]
 

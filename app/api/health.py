@@ -9,10 +9,11 @@ from sqlmodel import Session
 
 from app.answers import JsonAnswer
 from app.api.shapes import ReadinessShape
-from app.database import SCHEMA_HEAD, reading
+from app.database import SCHEMA_HEAD, reading, rewrite_nothing
 from app.errors import Busy
 from app.requests import current_time
 from app.store.workers import FRESH, contested_evaluators, evaluator_troubles, last_seen
+from app.writing import Writer
 
 FINE = "ok"
 
@@ -30,8 +31,11 @@ def readyz(request: Request, now: Annotated[datetime, Depends(current_time)]) ->
     """Whether the database answers and has the newest schema; 503 with what is wrong.
 
     A missing worker is told but does not make the server unready: traces are still taken in.
+    Where the database refused the last spans that came, it is asked whether it still does.
     """
     checks = _checks(request.app.state.engine, now)
+    if checks["database"] == FINE:
+        checks["database"] = _writing(request.app.state.writer)
     ready = checks["database"] == FINE and checks["migrations"] == FINE
     content = {"ready": ready, "checks": checks}
     return JsonAnswer(content, status_code=200 if ready else 503)
@@ -46,6 +50,16 @@ def _checks(engine: Engine, now: datetime) -> dict[str, str]:
     except Busy as error:
         return {"database": error.detail, "migrations": unknown, "worker": unknown}
     return {"database": FINE, "migrations": migrations, "worker": worker}
+
+
+def _writing(writer: Writer) -> str:
+    if not writer.is_failing:
+        return FINE
+    try:
+        writer.write(rewrite_nothing, n_bytes=0)
+    except Busy:
+        return "the database can be read but not be written; the server's log says why"
+    return FINE
 
 
 def _migrations(session: Session) -> str:

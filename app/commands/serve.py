@@ -98,15 +98,22 @@ class Supervisor:
         pause = FIRST_RESTART_SECONDS
         while not self._stop.is_set():
             started = datetime.now(UTC)
-            self._process = subprocess.Popen(self._arguments)
-            code = self._process.wait()
+            end = self._run()
             if self._stop.is_set():
                 return
             lived = (datetime.now(UTC) - started).total_seconds()
             pause = FIRST_RESTART_SECONDS if lived > LONGEST_RESTART_SECONDS else pause
-            print(f"touchstone: the worker ended with code {code}; again in {pause:.0f} s")
+            print(f"touchstone: the worker {end}; again in {pause:.0f} s", flush=True)
             self._stop.wait(pause)
             pause = min(2 * pause, LONGEST_RESTART_SECONDS)
+
+    def _run(self) -> str:
+        """Run the worker until it ends; how it did, or why the system did not let it start."""
+        try:
+            self._process = subprocess.Popen(self._arguments)
+        except OSError as error:
+            return f"could not be started ({error.strerror})"
+        return f"ended with code {self._process.wait()}"
 
 
 def _listen(settings: Settings) -> socket.socket:
