@@ -24,10 +24,12 @@ def world(engine: Engine, criteria: Criteria, now: datetime) -> World:
     return World(engine, criteria, now)
 
 
-def labelled(world: World, filters: Sequence[Filter]) -> list[Interaction]:
-    """A week in which half of the answers are flagged, and a sample for each of the filters."""
-    half = Plan(n=240, rate=lambda name, _: 0.5 if name == "groundedness" else RATES[name])
-    rows = world.write({WEEK: half})
+def labelled(
+    world: World, filters: Sequence[Filter], made_at: datetime | None = None
+) -> list[Interaction]:
+    """A week in which two answers in five are flagged, and a sample for each of the filters."""
+    many = Plan(n=240, rate=lambda name, _: 0.4 if name == "groundedness" else RATES[name])
+    rows = world.write({WEEK: many})
     with transaction(world.engine) as session:
         for number, asked in enumerate(filters):
             queue = ReviewQueue(
@@ -36,7 +38,7 @@ def labelled(world: World, filters: Sequence[Filter]) -> list[Interaction]:
                 criteria=["groundedness"],
                 filters={"filter": dict(asked)},
                 created_by="ann",
-                created_at=world.now,
+                created_at=made_at or world.now,
             )
             session.add(queue)
             session.flush()
@@ -103,6 +105,14 @@ def test_samples_of_some_days_correct_a_week_only_together_and_count_no_day_twic
     world: World, filters: Sequence[Filter], labels: int | None
 ) -> None:
     labelled(world, filters)
+    assert corrected_from(world) == labels
+
+
+@pytest.mark.parametrize(("made_at", "labels"), [(THURSDAY, None), ("2026-11-16T06:00:00Z", 60)])
+def test_a_sample_that_was_drawn_before_answers_came_does_not_speak_for_them(
+    world: World, made_at: str, labels: int | None
+) -> None:
+    labelled(world, [{}], datetime.fromisoformat(made_at))
     assert corrected_from(world) == labels
 
 

@@ -28,12 +28,15 @@ class Days(NamedTuple):
 
 
 def days_in(period: Period, queue: ReviewQueue | None) -> Days:
-    """What the filter of a queue leaves of a period; all of it where it names no days."""
-    asked = queue.filters.get("filter", {}) if queue is not None else {}
+    """What a queue could draw of a period: what its filter leaves of it, up to its making."""
+    if queue is None:
+        return Days(period.from_at, period.to_at)
+    asked = queue.filters.get("filter", {})
     first, last = asked.get("from_at"), asked.get("to_at")
+    end = min(period.to_at, queue.created_at)
     return Days(
         max(period.from_at, datetime.fromisoformat(first)) if first else period.from_at,
-        min(period.to_at, datetime.fromisoformat(last)) if last else period.to_at,
+        min(end, datetime.fromisoformat(last)) if last else end,
     )
 
 
