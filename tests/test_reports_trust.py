@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from app.criteria import Criteria
 from app.database import transaction
-from app.tables import Annotation, Interaction
+from app.tables import Annotation, Interaction, ReviewQueue
 from tests.report_world import RATES, Plan, a_label, report_of, write_weeks
 
 WEEK = "2026-W46"
@@ -93,3 +93,44 @@ def test_two_labels_of_one_answer_share_its_weight(
         row = row_of(trust(session, criteria, now))
     assert row["Agrees"]["rate"] == pytest.approx(30 / 40)
     assert row["Agrees"]["n"] == 50
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_labels_of_one_kind_have_no_kappa(
+    engine: Engine, criteria: Criteria, now: datetime, fails: bool
+) -> None:
+    with transaction(engine) as session:
+        written = write_weeks(session, {WEEK: HALF})[:40]
+        session.add_all([drawn(one, 0.5, fails=fails) for one in written])
+        row = row_of(trust(session, criteria, now))
+    assert row["Kappa"]["value"] is None
+    assert row["Agrees"]["rate"] == 0.5
+
+
+def test_answers_that_a_queue_chose_by_their_verdict_measure_no_evaluator(
+    engine: Engine, criteria: Criteria, now: datetime
+) -> None:
+    """Of flagged answers alone an evaluator would seem to find all that fail."""
+    with transaction(engine) as session:
+        written = write_weeks(session, {WEEK: HALF})[:80:2]
+        queue = ReviewQueue(
+            project="default",
+            name="flagged",
+            criteria=["groundedness"],
+            filters={"filter": {"label": "ungrounded"}},
+            created_by="ann",
+            created_at=now,
+        )
+        session.add(queue)
+        session.flush()
+        labels = [drawn(one, None, fails=True) for one in written]
+        for one in labels:
+            one.queue_id = queue.id
+        session.add_all(labels)
+        found = trust(session, criteria, now)
+    assert found["heading"] == (
+        "Reviewers labelled 40 answers, chosen by how they turned out, which measures nothing"
+    )
+    assert [one.get("caption") for one in found["blocks"] if one["block"] == "table"] == [
+        "Rates of this week, corrected by its labels"
+    ]

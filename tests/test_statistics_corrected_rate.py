@@ -61,6 +61,14 @@ def test_without_labels_or_with_more_labels_than_members_there_is_no_rate() -> N
     assert prediction_powered_rate(0, 1, [Labelled(False, False, 1.0)] * 2) is None
 
 
+@pytest.mark.parametrize(("flagged", "is_known"), [(20, True), (21, False)])
+def test_a_verdict_of_many_that_no_label_has_leaves_the_rate_unknown(
+    flagged: int, is_known: bool
+) -> None:
+    found = prediction_powered_rate(flagged, 100, [Labelled(False, False, 0.5)] * 20)
+    assert (found is not None) == is_known
+
+
 def test_labels_that_never_disagree_still_leave_doubt() -> None:
     labelled = [Labelled(place < 3, place < 3, 0.01) for place in range(30)]
     found = prediction_powered_rate(300, 3000, labelled)

@@ -101,6 +101,9 @@ def judge(material: Material, criterion: str) -> Judgement | None:
     failing = [one for one in used if one.label.fails]
     told = _scores(used)
     agreement, kappa, ac1, precision, recall = tables
+    if len(failing) in (0, len(used)):
+        # It is nought whatever the evaluator says, and so in every draw.
+        kappa = Estimate(None, None)
     return Judgement(
         criterion=criterion,
         labels=len(used),
@@ -123,7 +126,7 @@ def judge(material: Material, criterion: str) -> Judgement | None:
 
 def _all_labels(material: Material, criterion: str) -> list[Label]:
     every = (*material.earlier_labels, *material.labels)
-    return [one for one in every if one.criterion == criterion]
+    return [one for one in every if one.criterion == criterion and not one.is_by_outcome]
 
 
 def miscalibrated(material: Material) -> list[Miscalibrated]:
@@ -175,8 +178,7 @@ def rogan_gladen_rate(material: Material, criterion: str) -> tuple[float, Interv
     None where the labels were drawn with different probabilities, or show too few failures.
     """
     share = material.findings.failing[criterion].course.now
-    labels = [*material.earlier_labels, *material.labels]
-    known = [one for one in labels if one.criterion == criterion and one.flagged is not None]
+    known = [one for one in _all_labels(material, criterion) if one.flagged is not None]
     # Two labels of one answer tell less than those of two answers, as which they would count.
     used = [some[0] for some in clusters_of((one.interaction_id, one) for one in known)]
     weeks = {one.week: one.inclusion_probability for one in used}

@@ -15,6 +15,7 @@ from app.reports.tallies import Slice, Tallies
 from app.reports.weeks import Period
 from app.statistics.corrected_rate import Labelled
 from app.store.gold import CALIBRATION
+from app.store.reviews import speaks_of_all
 from app.tables import Annotation, Evaluation, Interaction, ReviewQueue
 
 IDS_PER_QUERY = 500
@@ -41,6 +42,8 @@ class Label(NamedTuple):
     limits: tuple[Slice, ...] = ()
     """The places and days that its sample was drawn from, where these are not all that is looked
     at."""
+    is_by_outcome: bool = False
+    """Whether its queue left answers out by how they turned out, so that it measures nothing."""
 
     @property
     def is_drawn(self) -> bool:
@@ -91,7 +94,8 @@ def read_labels(
             verdict = verdicts.get((annotation.interaction_id, annotation.criterion))
             one = _label(annotation, interaction, fails, week, verdict, criteria)
             queue = queues.get(annotation.queue_id or 0)
-            one = one._replace(limits=_limits(queue, scope))
+            picked = queue is not None and not speaks_of_all(queue)
+            one = one._replace(limits=_limits(queue, scope), is_by_outcome=picked)
             found.append(_Sampled(one, interaction.started_at, days_in(periods[week], queue)))
     return _with_one_sample_each(_of_whole_periods(session, scope, periods, found), tallies)
 

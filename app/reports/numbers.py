@@ -45,7 +45,8 @@ def count(number: int) -> str:
 
 def decimal(value: float | None) -> str:
     """A coefficient with two decimals, or a dash where there is none."""
-    return DASH if value is None else f"{value:.2f}".replace("-", MINUS)
+    # Nought is added for what rounds to a negative zero.
+    return DASH if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS)
 
 
 def short_week(week: str) -> str:

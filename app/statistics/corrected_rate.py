@@ -16,6 +16,9 @@ BELOW = 0.6
 """How much of the doubt lies under the lower end: the upper end of rare failures is the one to be
 sure of, and what the interval holds varies less than with equal tails (benchmarks/statistics.md).
 """
+MOST_UNKNOWN = 0.2
+"""The largest part of a population that is taken to be like the rest, as no label has its verdict.
+"""
 
 
 class Labelled(NamedTuple):
@@ -78,7 +81,8 @@ class CorrectedRate:
 def prediction_powered_rate(
     flagged: int, population: int, labelled: Sequence[Labelled], confidence: float = 0.95
 ) -> CorrectedRate | None:
-    """The failure rate of a population of which some members are labelled; None without labels.
+    """The failure rate of a population of which some members are labelled; None without labels, or
+    where none has the verdict of more than a fifth of the population.
 
     The PPI++ mean (Angelopoulos, Duchi and Zrnic, arXiv 2311.01453) with inverse-probability
     weights (Zrnic and Candès, arXiv 2403.03208). For a verdict of two values its best form is the
@@ -91,7 +95,8 @@ def prediction_powered_rate(
         labelled_group(flagged, [one for one in labelled if one.flagged]),
         labelled_group(population - flagged, [one for one in labelled if not one.flagged]),
     )
-    return of_groups(*groups, confidence)
+    unknown = sum(group.members for group in groups if not group.labels)
+    return of_groups(*groups, confidence) if unknown <= MOST_UNKNOWN * population else None
 
 
 def labelled_group(members: int, labelled: Sequence[Labelled]) -> LabelledGroup:

@@ -292,6 +292,7 @@ def _labels_of(material: Material, group: Group, where: Slice) -> list[Label]:
         one.within(where)
         for one in (*material.earlier_labels, *material.labels)
         if one.criterion == group.criterion
+        and not one.is_by_outcome
         and one.week in weeks
         and one.segments.get(where.key) == where.value
     ]

@@ -98,8 +98,8 @@ def _facts(material: Material) -> list[tuple[str, str]]:
         ),
         (
             "Corrected rate",
-            "Prediction-powered estimate (PPI++) with inverse-probability weights, from blind "
-            "labels.",
+            "Prediction-powered estimate (PPI++) with inverse-probability weights, from the first "
+            "blind label of each answer; what a lead decides on differing labels does not count.",
         ),
         (
             "Trust",

@@ -69,7 +69,12 @@ def heading(material: Material, judged: list[Judgement]) -> str:
         return f"Nobody has labelled answers of {material.said.this} yet"
     answers = counted(len({label.interaction_id for label in material.labels}), "answer")
     if not judged:
-        return f"Reviewers labelled {answers}: too few to judge the evaluator"
+        # Measured by what it flagged, an evaluator would seem to miss nothing.
+        picked = all(label.is_by_outcome for label in material.labels)
+        why = "chosen by how they turned out, which measures nothing"
+        return f"Reviewers labelled {answers}" + (
+            f", {why}" if picked else ": too few to judge the evaluator"
+        )
     wrong = [found for found in judged if _differs(material, found.criterion)]
     if wrong:
         names = listed([_title(material, found.criterion) for found in wrong])
@@ -234,7 +239,7 @@ def _advice(material: Material) -> list[str]:
     return [
         f"{capital(titles)}: not corrected. This takes at least {LEAST_LABELS} blind labels from a "
         "review queue, which draws answers with a known probability, out of all that is looked at "
-        "here or with one for each application, and leaves no day out."
+        "here or with one for each application, leaves no day out, and was made when all had come."
     ]
 
 
