@@ -61,7 +61,12 @@ class Plan:
     releases: Mapping[str, str] = field(default_factory=dict)
     """The release of an application that has one of its own."""
     applications: Sequence[str] = ("shop", "city", "health")
+    criteria: Sequence[str] = tuple(RATES)
+    evaluator: str = "words"
     version: str = "1"
+    threshold: float = 0.5
+    days: tuple[int, int] = (0, 7)
+    """The days of the week on which answers come: from the first to before the last."""
     status: str = "scored"
     precision: str | None = None
     words: Mapping[str, Any] = field(default_factory=dict)
@@ -146,8 +151,10 @@ def _week(
 ) -> Iterator[tuple[Interaction, list[dict[str, Any]]]]:
     from_at, _ = week_bounds(week, zone)
     owed: dict[tuple[str, float], float] = {}
+    first, end = plan.days
     for number in range(plan.n):
-        at = from_at + timedelta(minutes=7 * 24 * 60 * number / plan.n + 30)
+        minutes = 24 * 60 * (first + (end - first) * number / plan.n)
+        at = from_at + timedelta(minutes=minutes + 30)
         application = plan.applications[number % len(plan.applications)]
         segments = {
             "language": rng.choices(["en", "de", "es"], [0.55, 0.27, 0.18])[0],
@@ -169,7 +176,7 @@ def _week(
             }
         )
         known = {**segments, "application": application}
-        rows = [_evaluation(interaction, plan, name, known, owed, at) for name in RATES]
+        rows = [_evaluation(interaction, plan, name, known, owed, at) for name in plan.criteria]
         yield interaction, rows
 
 
@@ -185,7 +192,7 @@ def _evaluation(
         "project": interaction.project,
         "interaction_id": interaction.id,
         "criterion": criterion,
-        "evaluator": f"{criterion}-words",
+        "evaluator": f"{criterion}-{plan.evaluator}",
         "version": plan.version,
         "input_hash": interaction.content_hash,
         "status": plan.status,
@@ -202,6 +209,7 @@ def _evaluation(
         row |= {"status": "abstained", "explanation": "Not judged: there are no contexts."}
     if row["status"] == "scored":
         row |= _verdict(criterion, _is_due(criterion, plan.rate(criterion, known), owed))
+        row["threshold"] = plan.threshold
     return row
 
 
@@ -215,7 +223,6 @@ def _verdict(criterion: str, fails: bool) -> dict[str, Any]:
     is_low = fails == (criterion in HIGHER_IS_BETTER)
     return {
         "passed": not fails,
-        "threshold": 0.5,
         "score": 0.2 if is_low else 0.9,
         "label": FAILING[criterion] if fails else "passing",
         "evidence": EVIDENCE if fails and criterion == "groundedness" else [],

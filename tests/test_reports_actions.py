@@ -109,3 +109,11 @@ def toxic_at(*, german: float, others: float) -> Callable[[str, Mapping[str, str
         return here if criterion == "toxicity" else RATES[criterion]
 
     return rate
+
+
+def test_a_new_release_of_nearly_all_answers_is_not_said_to_be_that_of_all(world: World) -> None:
+    world.write({**dict.fromkeys(WEEKS[:-1], Plan(applications=ALONE)), THIS: Plan(n=3)})
+    world.write({THIS: Plan(rate=toxic, release="2.0", applications=ALONE)}, seed=2)
+    first = world.report(THIS)["actions"][0]
+    assert first["what"] == "Check release 2.0, and roll it back if it is the cause"
+    assert first["why"].endswith("it is new, and all but 3 answers are of it.")

@@ -51,7 +51,9 @@ def ungrounded(rate: float) -> Plan:
 def test_a_single_interaction_is_told_in_the_singular(world: OddWorld) -> None:
     world.write_in_order(Plan(), Plan(), Plan(), Plan(n=1))
     report = world.report(WEEKS[3])
-    assert report["sentences"][0] == "1 interaction came in and was compared with 3 earlier weeks."
+    assert (
+        report["sentences"][0] == "1 interaction came in, too few to compare with 3 earlier weeks."
+    )
     assert headings(report)["drift"] == "Too little came in to compare it with the weeks before"
     assert headings(report)["trend"] == "Too little is known of this week to compare it"
     advice = next(one for one in section(report, "trust")["blocks"])["text"]
@@ -291,3 +293,35 @@ def test_slices_in_which_nothing_could_be_seen_are_not_said_to_be_alike(
 ) -> None:
     world.write_in_order(Plan(n=n, rate=lambda name, _: RATES[name] / 4))
     assert headings(world.report(WEEKS[0]))["slices"] == heading
+
+
+def test_a_week_without_an_interaction_after_weeks_with_some_is_an_alert(
+    world: OddWorld,
+) -> None:
+    world.write_in_order(*[Plan(n=30)] * 4)
+    report = world.report(WEEKS[4])
+    assert report["alerts"] == ["No interaction was received this week."]
+    assert headings(report)["actions"] == "No actions and one open alert"
+    assert headings(report)["trend"] == "Too little is known of this week to compare it"
+
+
+def test_what_varies_as_usual_in_a_lasting_outage_is_not_said_of_all_answers(
+    world: OddWorld,
+) -> None:
+    def one_place(name: str, known: Mapping[str, str]) -> float:
+        return 0.7 if name == "bias" and known["application"] == "city" else RATES[name]
+
+    half = Plan(n=180, abstains=lambda name, known: known["channel"] == "web")
+    world.write_in_order(*[Plan()] * 4, half, replace(half, rate=one_place))
+    told = " ".join(world.report(WEEKS[5])["sentences"])
+    assert "vary as usual where answers could be judged" in told
+
+
+def test_labels_that_correct_no_rate_leave_something_to_do(world: OddWorld) -> None:
+    written = world.write_in_order(*[Plan(n=30)] * 4)
+    with transaction(world.engine) as session:
+        session.add(a_label(written[-1], 0))
+    (action,) = world.report(WEEKS[3])["actions"]
+    assert action["why"] == (
+        "No rate is corrected by labels of 1 answer, so every rate is the evaluator's alone."
+    )

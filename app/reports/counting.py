@@ -139,7 +139,9 @@ def count_periods(
             count.add(of_row(row))
     names = [period.name for period in periods]
     tallies = count.tallies(names, _all_received(session, scope, periods, count))
-    return replace(tallies, untold=frozenset(untold)), chosen
+    others = [one for one in used if one not in mine and one.ever > one.recent]
+    replaced = frozenset(one.criterion for one in others)
+    return replace(tallies, replaced=replaced, untold=frozenset(untold)), chosen
 
 
 def main_evaluators(

@@ -94,7 +94,7 @@ class Part:
         return gap is not None and gap.p_above < PLACE_P_VALUE and gap.interval.low > before
 
     @property
-    def is_all_new(self) -> bool:
+    def is_nearly_all(self) -> bool:
         """Whether it came this week and left too few other answers to stand out against."""
         return self.is_new and self.gap is None
 
@@ -283,7 +283,8 @@ def _parts(tallies: Tallies, measure: Measure) -> Iterator[Part]:
         shares = [share_of(tally, "failing") for tally in tallies.of(measure.criterion, where)]
         if where == EVERYTHING or shares[-1].n < LEAST_SLICE_N or shares == list(everything):
             continue
-        yield _part(measure, where, follow(shares, comparable), comparable)
+        part = _part(measure, where, follow(shares, comparable), comparable)
+        yield part if tallies.is_judged_alike(measure.criterion) else replace(part, gap=None)
 
 
 def _part(measure: Measure, where: Slice, course: Course, comparable: Sequence[bool]) -> Part:

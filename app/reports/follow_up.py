@@ -123,9 +123,10 @@ def _target(material: Material, criterion: str) -> Now:
 
 def _labelled(material: Material) -> Now:
     answers = len({label.interaction_id for label in material.labels})
-    return Now(
-        "over" if answers else "still", f"{counted(answers, 'answer')} of this week labelled"
-    )
+    words = f"{counted(answers, 'answer')} of this week labelled"
+    if any(corrected(material, name) for name in material.names()):
+        return Now("over", words)
+    return Now("still", f"{words}; no rate is corrected" if answers else words)
 
 
 def _wide(material: Material, cause: Cause) -> Now:

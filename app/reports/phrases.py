@@ -15,7 +15,14 @@ from app.reports.numbers import (
     points_range,
     short_week,
 )
-from app.reports.quiet import quiet_words, received_sentence, unjudged_words, usual_words
+from app.reports.quiet import (
+    anew_words,
+    judged_anew,
+    quiet_words,
+    received_sentence,
+    unjudged_words,
+    usual_words,
+)
 from app.reports.tallies import Slice, Tallies
 from app.reports.targets import missed_words
 from app.statistics.comparison import compare_shares
@@ -156,6 +163,8 @@ def _unknown_verdict(material: Material) -> str:
         first = f"The first week with data of the last {weeks}"
         return f"{first}: {received}, and nothing to compare with yet"
     if all(one.course.chart is None for one in material.findings.failing.values()):
+        if judged_anew(material):
+            return "Too early to say what is usual: evaluators or thresholds have changed"
         return "Too early to say what is usual: no two comparable weeks lie before this one"
     return f"Too few answers to say anything about this week: {received}"
 
@@ -321,6 +330,7 @@ def _unjudged_alike(material: Material, measure: Measure) -> list[str]:
 
 def _usual_sentence(material: Material) -> str:
     words = [*filter(None, [usual_words(material)]), *unjudged_words(material)]
+    words += anew_words(material)
     return f"{capital('; '.join(words))}." if words else ""
 
 

@@ -1,5 +1,6 @@
 """What is said where nothing is claimed: what is as usual, unsure, or not known yet."""
 
+from app.reports.findings import Measure
 from app.reports.material import Material
 from app.reports.numbers import counted, listed
 
@@ -46,25 +47,65 @@ def usual_words(material: Material) -> str:
     if not names:
         return ""
     where = ""
-    if findings.places(None, "worse"):
-        where = " over all answers"
-    elif any(one.about == "unjudged" for one in findings.events):
+    if any(one.change in ("worse", "still_worse") for one in findings.unjudged.values()):
         where = " where answers could be judged"
+    elif findings.places(None, "worse"):
+        where = " over all answers"
     return f"{listed(names)} {'vary' if len(names) > 1 else 'varies'} as usual{where}"
 
 
 def unjudged_words(material: Material) -> list[str]:
-    """The criteria without a single score: those that got none, and those that wait for one."""
-    waiting, without = list[str](), list[str]()
+    """The criteria without a single score: those that got none, those that wait for one, and those
+    that nobody asked for, as when their evaluator is switched off."""
+    waiting, without, unasked = list[str](), list[str](), list[str]()
     for one in material.findings.failing.values():
         tally = material.tallies.of(one.criterion)[-1]
         if one.change == "unknown" and not tally.scored:
-            is_over = tally.judged and not tally.pending
-            (without if is_over else waiting).append(_title(material, one.criterion))
+            is_waiting = tally.pending or tally.skipped
+            found = waiting if is_waiting else without if tally.judged else unasked
+            found.append(_title(material, one.criterion))
     words = [f"{listed(without)} could not be judged at all"] if without else []
+    if unasked:
+        words.append(f"no verdict on {listed(unasked)} was asked for")
     if waiting:
         verb = "have" if len(waiting) > 1 else "has"
         words.append(f"{listed(waiting)} {verb} not been judged yet")
+    return words
+
+
+def judged_anew(material: Material) -> list[Measure]:
+    """The measures that nothing is compared with because another evaluator, version or threshold
+    judged earlier weeks, or a part of this one."""
+    found = []
+    for one in material.findings.failing.values():
+        name, course = one.criterion, one.course
+        pairs = zip(material.tallies.comparable(name)[:-1], course.shares, strict=False)
+        before = name in material.tallies.replaced or any(
+            each.n for same, each in pairs if not same
+        )
+        if course.now.n and course.chart is None and before:
+            found.append(one)
+    return found
+
+
+def anew_words(material: Material) -> list[str]:
+    """Which criteria cannot be compared because what judges them changed."""
+    both, since = list[str](), list[str]()
+    for one in judged_anew(material):
+        is_one = material.tallies.is_judged_alike(one.criterion)
+        (since if is_one else both).append(_title(material, one.criterion))
+    words = []
+    if both:
+        words.append(
+            f"the evaluator or threshold of {listed(both)} changed within {material.said.this}: "
+            f"the rate{'s mix' if len(both) > 1 else ' mixes'} the verdicts of both and cannot be "
+            "compared"
+        )
+    if since:
+        words.append(
+            f"{listed(since)} cannot be compared yet, as another evaluator or threshold judged "
+            f"earlier {material.said.one}s"
+        )
     return words
 
 
@@ -85,8 +126,11 @@ def received_sentence(material: Material) -> str:
     number = max(_comparable_weeks(material, name) for name in material.names())
     if not number:
         return f"{came} and could not be compared with earlier weeks."
-    verb = "was" if material.received == 1 else "were"
-    return f"{came} and {verb} compared with {counted(number, 'earlier week')}."
+    verb, weeks = "was" if material.received == 1 else "were", counted(number, "earlier week")
+    failing = material.findings.failing.values()
+    if all(one.change == "unknown" for one in failing) and any(one.course.chart for one in failing):
+        return f"{came}, too few to compare with {weeks}."
+    return f"{came} and {verb} compared with {weeks}."
 
 
 def _comparable_weeks(material: Material, criterion: str) -> int:

@@ -112,6 +112,8 @@ class Tallies:
     """How many answers the combinations were read from."""
     combined_of: int = 0
     """How many answers those were drawn from; 0 where all were read."""
+    replaced: frozenset[str] = frozenset()
+    """The criteria of which another evaluator judged earlier weeks."""
     untold: frozenset[datetime] = frozenset()
     """The hours that rollups cannot tell, so that their rows were read."""
 
@@ -172,6 +174,12 @@ class Tallies:
         return replace(self, by_criterion=own, sources=sources, reasons=())
 
     def comparable(self, criterion: str) -> list[bool]:
-        """Which weeks the same evaluator, version and threshold judged as the last week."""
+        """Which weeks the same evaluator, version and threshold judged as the last week; none where
+        several did, as each may have judged another share of the answers."""
         sources = self.sources.get(criterion, [frozenset()] * len(self.weeks))
-        return [bool(found) and found == sources[-1] for found in sources]
+        return [len(found) == 1 and found == sources[-1] for found in sources]
+
+    def is_judged_alike(self, criterion: str) -> bool:
+        """Whether no two versions or thresholds judged the last week: else its slices may differ
+        by what judged them."""
+        return len(self.sources.get(criterion, [frozenset()])[-1]) < 2

@@ -93,6 +93,8 @@ def find_alerts(material: Material) -> list[str]:
     if failed:
         alerts.append(f"{counted(failed, 'evaluation')} failed; see Coverage for the reasons.")
     empty = [f"{day:%A}" for day, number in material.days if not number]
+    if not material.received and material.weeks_with_data:
+        alerts.append(f"No interaction was received {material.said.this}.")
     if material.received and empty:
         alerts.append(f"No interaction was received on {listed(empty)}.")
     return [*alerts, *material.troubles]
@@ -184,17 +186,18 @@ def _target_actions(material: Material) -> Iterator[Action]:
 def _label_actions(material: Material) -> Iterator[Action]:
     if not material.received:
         return
-    if not material.labels:
+    needs = [(name, found) for name in material.names() if (found := corrected(material, name))]
+    if not needs:
+        answers = counted(len({label.interaction_id for label in material.labels}), "answer")
+        so_far = f"No rate is corrected by labels of {answers}" if material.labels else ""
         yield Action(
             "Label a random sample of this week in a review queue",
-            "Nobody has labelled it, so every rate is the evaluator's alone.",
+            f"{so_far or 'Nobody has labelled it'}, so every rate is the evaluator's alone.",
             "True rates with intervals beside the raw ones",
             "review team",
             5,
             Cause("unlabelled"),
         )
-        return
-    needs = [(name, found) for name in material.names() if (found := corrected(material, name))]
     wide = [(name, found) for name, found in needs if found.labels_to_halve]
     if wide:
         name, found = max(wide, key=lambda pair: pair[1].interval.width)
@@ -238,15 +241,15 @@ def _off(material: Material, one: Miscalibrated) -> str:
 
 def _changed_here(findings: Findings, criterion: str) -> tuple[Slice | None, str]:
     """The release, prompt or model that is new this week, and what speaks for it: that it stands
-    out, or, where no place does, that all answers are of it."""
-    leads, how = findings.leads(criterion), "it is new and stands out"
-    if not leads:
-        worse, how = findings.places(criterion, "worse"), "it is new, and all answers are of it"
-        leads = [part for part in worse if part.is_all_new]
+    out, or, where no place does, that all answers are of it, but for a few."""
+    leads = findings.leads(criterion)
+    parts = leads or [one for one in findings.places(criterion, "worse") if one.is_nearly_all]
     for key in ("release", "prompt_version", "model"):
-        for part in leads:
+        for part in parts:
             if part.is_new and part.where.key == key:
-                return part.where, how
+                but = f" but {count(part.rest.n)}" if part.rest.n else ""
+                all_of_it = f"it is new, and all{but} answers are of it"
+                return part.where, "it is new and stands out" if leads else all_of_it
     return None, ""
 
 

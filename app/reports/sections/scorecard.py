@@ -7,6 +7,7 @@ from app.reports.judgement import corrected
 from app.reports.material import Material
 from app.reports.numbers import counted, points
 from app.reports.phrases import capital, failing_words, spelled
+from app.reports.quiet import judged_anew
 from app.reports.sections.trend import chart_limits, chart_points
 from app.reports.targets import ASSURED, LOCKED_POINTS, assurance_of, missed_words
 from app.statistics.power import detectable_rise
@@ -32,7 +33,11 @@ def _variation(material: Material) -> str:
         judged = [one for one in material.findings.failing.values() if one.course.now.n]
         plural = "measure was" if len(judged) == 1 else "measures were"
         return f"{capital(spelled(len(judged)))} {plural} judged, compared with nothing"
-    changes = [_group_of(one) for one in material.findings.failing.values()]
+    anew = [one.criterion for one in judged_anew(material)]
+    changes = [
+        "anew" if one.criterion in anew else _group_of(one)
+        for one in material.findings.failing.values()
+    ]
     groups = [
         ("got worse", changes.count("worse")),
         ("stayed worse than usual", changes.count("still_worse")),
@@ -40,6 +45,7 @@ def _variation(material: Material) -> str:
         ("stayed better than usual", changes.count("still_better")),
         ("gave a signal that is not confirmed", changes.count("unconfirmed")),
         ("vary as usual", changes.count("none") + changes.count("recovered")),
+        ("cannot be compared, as evaluators or thresholds changed", changes.count("anew")),
         ("cannot be compared yet", changes.count("unknown")),
     ]
     words = [_group(number, verb) for verb, number in groups if number]

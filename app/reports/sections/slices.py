@@ -59,7 +59,7 @@ def section_within(material: Material, part: Slice) -> blocks.Section:
     """What else the answers of a slice share, each against the rest of the slice."""
     pairs = find_pairs(
         material.tallies,
-        [(name, part) for name in material.names()],
+        [(name, part) for name in material.names() if material.tallies.is_judged_alike(name)],
         level=FALSE_DISCOVERY_RATE,
         least=LEAST_CHANGE_SLICE,
     )
@@ -99,7 +99,7 @@ def heading(material: Material) -> str:
     gaps = findings.places(None, "gap")
     if gaps:
         return f"No slice got worse. {gap_sentence(material, gaps[0]).removesuffix('.')}"
-    return "No slice got worse" if findings.able_slices else _too_few(findings)
+    return "No slice got worse" if findings.able_slices else _too_few(material)
 
 
 def _heading_alone(material: Material) -> str:
@@ -108,13 +108,18 @@ def _heading_alone(material: Material) -> str:
     if gaps:
         return gap_sentence(material, gaps[0]).removesuffix(".")
     if not material.findings.able_slices:
-        return _too_few(material.findings)
+        return _too_few(material)
     return "No slice stands out against the rest"
 
 
-def _too_few(findings: Findings) -> str:
+def _too_few(material: Material) -> str:
     """Why nothing can be said of slices: what was compared could not have shown a difference."""
-    if not findings.compared_slices:
+    scored = [one.criterion for one in material.findings.failing.values() if one.course.now.n]
+    if scored and not any(map(material.tallies.is_judged_alike, scored)):
+        return (
+            f"Slices are not compared: evaluators or thresholds changed within {material.said.this}"
+        )
+    if not material.findings.compared_slices:
         return "There are too few answers per slice to compare them"
     return "Too few answers fail for slices to be told apart"
 

@@ -9,7 +9,7 @@ from app.reports.marks import Mark, marks_of, sentence
 from app.reports.material import Material
 from app.reports.numbers import listed, percent, percent_range, short_week
 from app.reports.phrases import capital
-from app.reports.quiet import none_left, unconfirmed
+from app.reports.quiet import judged_anew, none_left, unconfirmed
 from app.reports.targets import missed, target_sentence
 from app.reports.wording import WEEKLY
 
@@ -60,7 +60,11 @@ def heading(material: Material) -> str:
         names = [_failures(material, one) for one in measures if one.change == change]
         if names:
             return f"{capital(listed(names))} {verb} {week}"
-    if all(one.course.chart is None for one in measures):
+    if judged_anew(material) and all(one.course.chart is None for one in measures):
+        return "What is usual is not known yet, as evaluators or thresholds have changed"
+    if all(one.course.chart is None for one in measures) and any(
+        one.course.now.n for one in measures
+    ):
         return f"There are too few comparable {material.said.one}s to know what is usual"
     unsure = [material.criteria.get(name).failures for name in unconfirmed(material)]
     if unsure:
