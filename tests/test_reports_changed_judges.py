@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from app.criteria import Criteria
-from tests.report_world import RATES, Plan, World
+from tests.report_world import RATES, Plan, World, section
 
 WEEKS = [f"2026-W{number}" for number in range(40, 46)]
 THIS = WEEKS[-1]
@@ -62,7 +62,16 @@ def test_slices_that_two_judges_judged_are_not_held_against_each_other(
     assert headings(report)["slices"] == (
         "Slices are not compared: evaluators or thresholds changed within this week"
     )
+    assert headings(report)["fairness"] == (
+        "Groups of people are not compared: evaluators or thresholds changed within this week"
+    )
     assert "the rates mix the verdicts of both and cannot be compared" in report["sentences"][1]
+
+
+def test_the_scorecard_tells_the_thresholds_that_were_in_force(world: World) -> None:
+    report = changed(world, **CHANGES["threshold"])
+    name = section(report, "scorecard")["blocks"][0]["rows"][0][0]
+    assert name["small"] == "score below 0.5 or 0.7"
 
 
 def test_weeks_that_two_versions_judged_are_not_compared_for_having_the_same_two(

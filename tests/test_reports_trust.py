@@ -95,6 +95,22 @@ def test_two_labels_of_one_answer_share_its_weight(
     assert row["Agrees"]["n"] == 50
 
 
+def test_reviewers_who_differ_are_told_beside_how_far_they_agree_with_the_evaluator(
+    engine: Engine, criteria: Criteria, now: datetime
+) -> None:
+    with transaction(engine) as session:
+        written = write_weeks(session, {WEEK: HALF})[:40]
+        labels = [drawn(one, 0.5, fails=is_flagged(n)) for n, one in enumerate(written)]
+        twice = [drawn(one, 0.5, fails=is_flagged(n) == (n < 20)) for n, one in enumerate(written)]
+        for one in twice:
+            one.reviewer, one.idempotency_key = "ben", f"ben{one.interaction_id}"
+        session.add_all([*labels, *twice])
+        found = trust(session, criteria, now)
+    assert found["heading"].replace("\N{NARROW NO-BREAK SPACE}", " ") == (
+        "Reviewers agree with the evaluator in 75.0 % of verdicts, and with each other in 50.0 %"
+    )
+
+
 @pytest.mark.parametrize("fails", [True, False])
 def test_labels_of_one_kind_have_no_kappa(
     engine: Engine, criteria: Criteria, now: datetime, fails: bool

@@ -65,6 +65,8 @@ class Judgement:
     alpha: Estimate
     """Krippendorff's alpha among the reviewers: what the evaluator can reach at best."""
     labelled_twice: int
+    agreed_twice: int
+    """On how many of those all reviewers said the same."""
     bins: tuple[Bin, ...]
 
 
@@ -120,6 +122,7 @@ def judge(material: Material, criterion: str) -> Judgement | None:
         brier=score,
         alpha=_alpha(everything),
         labelled_twice=sum(len(unit) > 1 for unit in _units(everything)),
+        agreed_twice=sum(len(unit) > 1 and len(set(unit)) == 1 for unit in _units(everything)),
         bins=reliability_bins(told.scores, told.fails, weights=told.weights),
     )
 

@@ -341,7 +341,11 @@ def _places(parts: list[Part], most: int = 2) -> list[str]:
     return list(names.values())[:most]
 
 
-def failing_words(criterion: Criterion) -> str:
-    """What makes an answer fail: "score below 0.5"."""
+def failing_words(criterion: Criterion, tallies: Tallies) -> str:
+    """What made an answer fail: "score below 0.5", with every threshold that was in force; today's
+    where none was."""
     side = "below" if criterion.higher_is_better else "of at least"
-    return f"score {side} {criterion.threshold:g}"
+    sources = tallies.sources.get(criterion.name, [frozenset()])[-1]
+    levels = sorted({one.threshold for one in sources if one.threshold is not None})
+    words = " or ".join(f"{level:g}" for level in levels or [criterion.threshold])
+    return f"score {side} {words}"

@@ -88,6 +88,15 @@ def judged_anew(material: Material) -> list[Measure]:
     return found
 
 
+def changed_within(material: Material) -> str:
+    """That parts of the week cannot be held against each other, as no criterion was judged alike in
+    all of it, or ""."""
+    scored = [one.criterion for one in material.findings.failing.values() if one.course.now.n]
+    if not scored or any(map(material.tallies.is_judged_alike, scored)):
+        return ""
+    return f"evaluators or thresholds changed within {material.said.this}"
+
+
 def anew_words(material: Material) -> list[str]:
     """Which criteria cannot be compared because what judges them changed."""
     both, since = list[str](), list[str]()

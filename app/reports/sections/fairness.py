@@ -12,6 +12,7 @@ from app.reports.labels import Label, drawn_labels
 from app.reports.material import Material
 from app.reports.numbers import counted, listed, points
 from app.reports.phrases import capital, sample_words, slice_name
+from app.reports.quiet import changed_within
 from app.reports.tallies import Slice
 from app.statistics.comparison import Comparison, compare_shares
 from app.statistics.corrected_rate import CorrectedRate, corrected_gap, prediction_powered_rate
@@ -99,6 +100,8 @@ def heading(material: Material, groups: Sequence[Group]) -> str:
     gaps = [_Gap(group, _support(material, group)) for group in groups if group.holds]
     if gaps:
         return _gap_words(material, min(gaps, key=_Gap.rank))
+    if not groups and (changed := changed_within(material)):
+        return f"Groups of people are not compared: {changed}"
     if not groups:
         return "There are too few answers per group of people to compare them"
     keys = listed(sorted({group.where.key.replace("_", " ") for group in groups}))
@@ -138,6 +141,7 @@ def find_groups(material: Material) -> list[Group]:
     found = [
         group
         for name in material.names()
+        if material.tallies.is_judged_alike(name)
         for key in GROUP_KEYS
         for group in _groups(material, name, key)
     ]

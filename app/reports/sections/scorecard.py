@@ -118,7 +118,7 @@ def _row(material: Material, criterion: Criterion) -> list[blocks.Cell]:
     rate = course.usual.rate if course.chart else None
     target = [_target(measure, criterion, material.said.compares)] if _has_targets(material) else []
     own = [
-        blocks.words(capital(criterion.failures), failing_words(criterion)),
+        blocks.words(capital(criterion.failures), failing_words(criterion, material.tallies)),
         blocks.share(course.now, tone=tone, is_supported=bool(tone)),
         _corrected(material, criterion.name),
     ]

@@ -16,6 +16,7 @@ from app.reports.material import Material
 from app.reports.numbers import counted, listed
 from app.reports.pairs import Pair, find_pairs
 from app.reports.phrases import capital, gap_sentence, lead_places, sample_words, slice_name
+from app.reports.quiet import changed_within
 from app.reports.tallies import Slice
 from app.statistics.comparison import Comparison
 
@@ -114,11 +115,8 @@ def _heading_alone(material: Material) -> str:
 
 def _too_few(material: Material) -> str:
     """Why nothing can be said of slices: what was compared could not have shown a difference."""
-    scored = [one.criterion for one in material.findings.failing.values() if one.course.now.n]
-    if scored and not any(map(material.tallies.is_judged_alike, scored)):
-        return (
-            f"Slices are not compared: evaluators or thresholds changed within {material.said.this}"
-        )
+    if changed := changed_within(material):
+        return f"Slices are not compared: {changed}"
     if not material.findings.compared_slices:
         return "There are too few answers per slice to compare them"
     return "Too few answers fail for slices to be told apart"

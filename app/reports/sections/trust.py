@@ -85,7 +85,12 @@ def heading(material: Material, judged: list[Judgement]) -> str:
         return f"On {names} the evaluator agrees with reviewers less than they do with each other"
     labels = sum(found.labels for found in judged)
     agreeing = sum((found.agreement.value or 0.0) * found.labels for found in judged)
-    return f"Reviewers agree with the evaluator in {percent(agreeing / labels)} of verdicts"
+    words = f"Reviewers agree with the evaluator in {percent(agreeing / labels)} of verdicts"
+    twice = sum(found.labelled_twice for found in judged)
+    if twice < LEAST_LABELS:
+        return words
+    agreed = sum(found.agreed_twice for found in judged)
+    return f"{words}, and with each other in {percent(agreed / twice)}"
 
 
 def _differs(material: Material, criterion: str) -> bool:
