@@ -73,6 +73,7 @@ def followed(report: Mapping[str, Any], kind: str) -> dict[str, Any]:
         (ungrounded(0.4), "still", "ungrounded answers, usually 12"),
         (Plan(), "over", "ungrounded answers, usually 12"),
         (Plan(n=6), "unknown", "6 answers to compare"),
+        (ungrounded(0.4, version="2"), "unknown", "too few comparable weeks"),
         (Plan(n=0), "unknown", "nothing was received"),
     ],
 )

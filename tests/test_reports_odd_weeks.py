@@ -260,6 +260,26 @@ def test_failures_beyond_the_largest_topics_are_not_said_to_fit_no_topic(world: 
     assert content[1]["text"] == "30 ungrounded answers in all; 10 in none of these groups."
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "12 more than last week"),
+        ({"threshold": 0.7}, "last week was judged otherwise"),
+        ({"evaluator": "sentences"}, "last week was judged otherwise"),
+    ],
+)
+def test_a_topic_that_another_judge_finds_larger_is_not_said_to_have_grown(
+    world: OddWorld, change: Mapping[str, Any], words: str
+) -> None:
+    world.write_in_order(Plan(n=20), Plan(n=20, **change))
+    topic = {"name": "refunds", "n": 20, "last_n": 8, "ids": []}
+    topic["example"] = {"interaction_id": "0123456789"}
+    found = {"failures": 30, "is_sample": False, "was_studied": True, "items": [topic]}
+    study = {"clusters": {"groundedness": found}}
+    content = clusters.section(replace(material_of(world, WEEKS[1]), study=study))["blocks"]
+    assert content[0]["items"][0]["change"] == words
+
+
 def test_scores_of_an_hour_that_a_week_ends_in_count_for_the_week_they_came_in(
     world: OddWorld,
 ) -> None:

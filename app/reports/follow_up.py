@@ -69,7 +69,8 @@ def now_of(material: Material, cause: Cause) -> Now:
 def _measure(material: Material, measure: Measure) -> Now:
     course = measure.course
     if measure.change == "unknown" or course.now.rate is None:
-        return Now("unknown", f"{counted(course.now.n, 'answer')} to compare")
+        few = f"{counted(course.now.n, 'answer')} to compare"
+        return Now("unknown", few if course.chart else "too few comparable weeks")
     state: State = "still" if measure.change in ("worse", "still_worse") else "over"
     failures = material.criteria.get(measure.criterion).failures
     what = failures if measure.about == "failing" else "answers that could not be judged"

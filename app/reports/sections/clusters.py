@@ -21,7 +21,7 @@ def section(material: Material) -> blocks.Section:
     content: list[blocks.Block] = []
     for place, (criterion, study) in enumerate(found):
         failures = material.criteria.get(criterion).failures
-        items = [_item(material.week, criterion, study, one, failures) for one in study["items"]]
+        items = [_item(material, criterion, study, one) for one in study["items"]]
         topics = blocks.clusters(items)
         rest = study["failures"] - sum(one["n"] for one in study["items"])
         # Only the largest groups are kept, so that the rest may have groups of its own.
@@ -62,11 +62,14 @@ def _found(material: Material) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _item(
-    week: str, criterion: str, study: dict[str, Any], one: dict[str, Any], failures: str
+    material: Material, criterion: str, study: dict[str, Any], one: dict[str, Any]
 ) -> dict[str, Any]:
+    failures = material.criteria.get(criterion).failures
     change, is_news = _change(study, one)
+    if _is_judged_otherwise(material, criterion):
+        change, is_news = "last week was judged otherwise", False
     example = one["example"]
-    key = topic_key(week, criterion, example["interaction_id"])
+    key = topic_key(material.week, criterion, example["interaction_id"])
     return {
         "name": one["name"],
         "n": one["n"],
@@ -77,6 +80,13 @@ def _item(
         "href": f"/interactions?{urlencode({'topic': key})}",
         "listed": len(one["ids"]),
     }
+
+
+def _is_judged_otherwise(material: Material, criterion: str) -> bool:
+    """Whether other failures may have been found last week because of what judged it."""
+    tallies = material.tallies
+    was_judged = tallies.of(criterion)[-2].scored or criterion in tallies.replaced
+    return bool(was_judged) and not tallies.comparable(criterion)[-2]
 
 
 def _change(study: dict[str, Any], one: dict[str, Any]) -> tuple[str, bool]:
