@@ -53,8 +53,13 @@ def open_database(url: str) -> Engine:
 
     @event.listens_for(engine, "handle_error")
     def _open_anew(context: ExceptionContext) -> None:
-        # A connection that was opened to a file or a server that only reads would stay so.
-        context.is_disconnect = context.is_disconnect or is_read_only(context.original_exception)
+        # A connection that was opened to a file or a server that only reads would stay so. A single
+        # one of SQLite's that is left makes the next ones read only, and an open cursor keeps it.
+        if is_read_only(context.original_exception):
+            context.is_disconnect = True
+            engine.dispose()
+            if context.execution_context is not None:
+                context.execution_context.cursor.close()
 
     return engine
 

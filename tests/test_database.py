@@ -67,13 +67,22 @@ def test_a_database_that_cannot_be_reached_is_busy_not_broken(now: datetime) -> 
         beat(engine, "w", now)
 
 
+def is_open(path: str | None) -> bool:
+    """Whether this process has the file open, which a cursor that was left does, too."""
+    names = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+    return path in [os.path.realpath(name) for name in names]
+
+
 def test_a_database_that_only_reads_for_a_while_is_busy_and_written_again_afterwards(
     engine: Engine, now: datetime
 ) -> None:
     with only_reading(engine):
+        with reading(engine) as one, reading(engine) as other:
+            assert [it.scalar(text("SELECT 1")) for it in (one, other)] == [1, 1]
         for _ in range(2):
             with pytest.raises(Busy, match="cannot write"):
                 beat(engine, "w", now)
+            assert not is_open(engine.url.database)
     beat(engine, "w", now)
 
 
