@@ -53,6 +53,8 @@ def command(
     if supervisor is not None:
         supervisor.start()
     last = note_start(engine, settings, app.state.criteria, app.state.specs)
+    # The application has connections of its own; one of these would stay open as long as it lives.
+    engine.dispose()
     print(f"Audit log: {last.seq} entries; to prove it whole later, keep {last}", flush=True)
     if warm:
         app.state.score.warm()
