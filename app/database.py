@@ -5,6 +5,7 @@ all. Commits are durable before `transaction` returns: SQLite runs in WAL mode w
 `synchronous=FULL`, PostgreSQL with `synchronous_commit=on`.
 """
 
+import gc
 import os
 import sqlite3
 import threading
@@ -60,6 +61,8 @@ def open_database(url: str) -> Engine:
             engine.dispose()
             if context.execution_context is not None:
                 context.execution_context.cursor.close()
+            # What other threads give back later, to the pool that was, is closed with it.
+            gc.collect()
 
     return engine
 
