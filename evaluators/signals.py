@@ -6,6 +6,7 @@ Pure functions on strings, with the standard library only.
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 NUMBER = re.compile(r"(?<![\w.])[€$£¥]?\d[\d,.:]*\d(?!\d)|(?<![\w.])[€$£¥]?\d(?!\d)")
@@ -102,9 +103,16 @@ REPEATED = re.compile(r"(.)\1{2,}")
 
 def words(text: str) -> list[str]:
     """The words of a text in lower case."""
-    return [word.lower().replace("’", "'") for word in WORD.findall(text)]
+    return list(_words(text))
 
 
+@lru_cache(maxsize=256)
+def _words(text: str) -> tuple[str, ...]:
+    """The same, kept because several signals look for the words of one text in turn."""
+    return tuple(word.lower().replace("’", "'") for word in WORD.findall(text))
+
+
+@lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
     """A word without its commonest English endings."""
     word = word.removesuffix("'s")

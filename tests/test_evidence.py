@@ -1,6 +1,9 @@
 """What a judge reads: pieces of contexts, the evidence of a claim, windows of a few sentences."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -152,3 +155,21 @@ def test_a_toxic_sentence_gets_a_category(sentence: str, attacks: bool, category
 
 def test_the_groups_of_a_sentence_are_named_once() -> None:
     assert groups_named("Women and men, but mostly women.") == ["women", "men"]
+
+
+READ = """
+from app.workload import realistic_samples
+from evaluators.heads.evidence import read_sample
+print([(claim.evidence, claim.signals) for one in realistic_samples(3)
+       for claim in read_sample(one).claims])
+"""
+
+
+def test_a_sample_is_read_the_same_in_every_process() -> None:
+    environments = [{**os.environ, "PYTHONHASHSEED": seed} for seed in ("1", "2")]
+    one, other = (
+        subprocess.run([sys.executable, "-c", READ], env=env, capture_output=True, check=True)
+        for env in environments
+    )
+    assert one.stdout == other.stdout
+    assert len(one.stdout) > 1000

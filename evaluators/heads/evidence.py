@@ -2,13 +2,16 @@
 
 Pieces are chosen by the words they share with the claim, rare words, numbers and names first, until
 the words of the claim are covered. No network is needed for that, so that contexts of any length
-cost little, and the network reads a claim with its evidence only.
+cost little, and the network reads a claim with its evidence only. Weights are added exactly: the
+order of the words of a set, which is another in every process, changes nothing.
 """
 
 import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from evaluators.attribution import announces, without_sources
 from evaluators.heads.pieces import Piece, is_prose, pieces_of
@@ -38,6 +41,8 @@ COUNTED = frozenset({"0", "1", "2", "3", "4"})
 """Numbers that a reader counts for himself: of "a man and his wife" it is true that two came."""
 AROUND = " .!;:,*_\"'“”‘’"
 """What may stand around a sentence; a question mark says something else."""
+KEPT = 4096
+"""Of how many pieces the words, numbers and names are kept."""
 AGAIN = 0.25
 """What a word that is covered already counts when the next piece is chosen."""
 
@@ -82,6 +87,14 @@ class Known:
     denies: bool
 
 
+class _Facts(NamedTuple):
+    words: tuple[str, ...]
+    stems: frozenset[str]
+    numbers: frozenset[str]
+    names: frozenset[str]
+    denies: bool
+
+
 def read_sample(sample: Sample) -> Reading:
     """The claims of a response, each with its evidence; none where the contexts are empty."""
     spans, refuses = claim_spans(sample.response)
@@ -108,14 +121,19 @@ def claim_spans(response: str) -> tuple[list[Span], bool]:
 
 
 def _known(piece: Piece) -> Known:
-    words = tuple(content_words(piece.text))
-    return Known(
-        piece=piece,
-        words=words,
-        stems=frozenset(words),
-        numbers=frozenset(numbers(piece.text) | bare_numbers(piece.text)),
-        names=frozenset(names(piece.text)),
-        denies=has_negation(piece.text),
+    return Known(piece, *_facts(piece.text))
+
+
+@lru_cache(maxsize=KEPT)
+def _facts(text: str) -> _Facts:
+    """What is looked up in a text; two judges read each piece, and passages come again."""
+    listed = tuple(content_words(text))
+    return _Facts(
+        words=listed,
+        stems=frozenset(listed),
+        numbers=frozenset(numbers(text) | bare_numbers(text)),
+        names=frozenset(names(text)),
+        denies=has_negation(text),
     )
 
 
@@ -222,7 +240,7 @@ def _gain(
     entry: tuple[Known, set[str], frozenset[str]], covered: set[str], weights: dict[str, float]
 ) -> float:
     one, shared, found = entry
-    gain = sum(weights[stem] * (AGAIN if stem in covered else 1) for stem in shared)
+    gain = math.fsum(weights[stem] * (AGAIN if stem in covered else 1) for stem in shared)
     return (gain + 0.5 * len(found)) / math.sqrt(math.sqrt(8 + len(one.words)))
 
 
@@ -256,12 +274,12 @@ def _word_signals(listed: list[str], chosen: list[Known], whole: _Whole) -> list
     bigrams = list(itertools.pairwise(listed))
     n = len(stems) or 1
     weight = {stem: whole.weight(stem) for stem in stems}
-    total = sum(weight.values()) or 1.0
+    total = math.fsum(weight.values()) or 1.0
     best = max((len(stems & one.stems) for one in chosen), default=0)
     return [
         len(stems & whole.stems) / n,
         len(stems & near) / n,
-        sum(weight[stem] for stem in stems & near) / total,
+        math.fsum(weight[stem] for stem in stems & near) / total,
         best / n,
         len(new) / n,
         min(len(new), 6) / 6,
@@ -309,9 +327,9 @@ def _reverses(sentence: str, chosen: list[Known]) -> float:
 def _is_scattered(stems: set[str], whole: _Whole) -> float:
     """How much of a claim the contexts hold, but not the one piece that holds most of it."""
     weights = {stem: whole.weight(stem) for stem in stems}
-    held = sum(weights[stem] for stem in stems & whole.stems)
-    best = max(sum(weights[stem] for stem in stems & one.stems) for one in whole.known)
-    return (held - best) / (sum(weights.values()) or 1.0)
+    held = math.fsum(weights[stem] for stem in stems & whole.stems)
+    best = max(math.fsum(weights[stem] for stem in stems & one.stems) for one in whole.known)
+    return (held - best) / (math.fsum(weights.values()) or 1.0)
 
 
 SIGNALS = 30

@@ -4,9 +4,11 @@ A piece keeps its place in its context. A row of a table is read with the names 
 a field of a JSON object with the names that lead to it, since a bare value says little.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from evaluators.sentences import Span, split_sentences
 
@@ -16,6 +18,8 @@ JSON_TOKEN = re.compile(
 )
 JSON_WORDS = {"true": "yes", "false": "no", "null": "not stated"}
 MAX_PIECES = 3000
+KEPT = 512
+"""Of how many contexts the pieces are kept, since several judges read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,14 @@ def pieces_of(contexts: tuple[str, ...]) -> list[Piece]:
     made = [
         Piece(number, span, text)
         for number, context in enumerate(contexts)
-        for span, text in _parts(context)
+        for span, text in _parts_of(context)
     ]
     return made[:MAX_PIECES]
+
+
+@lru_cache(maxsize=KEPT)
+def _parts_of(context: str) -> tuple[tuple[Span, str], ...]:
+    return tuple(itertools.islice(_parts(context), MAX_PIECES))
 
 
 def is_prose(context: str) -> bool:
