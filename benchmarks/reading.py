@@ -12,7 +12,7 @@ from app.criteria import Criteria, read_criteria
 from app.database import open_database, transaction
 from app.ingest.jsonl import parse_interaction
 from app.judge import Outcome
-from app.main import find_evaluators
+from app.judges import find_evaluators
 from app.migrate import migrate
 from app.settings import read_settings
 from app.store.evaluations import claim, record

@@ -21,7 +21,7 @@ from app.criteria import Criteria
 from app.database import transaction
 from app.errors import NotFound, SetupError
 from app.judge import judge_batch
-from app.main import find_criteria
+from app.judges import find_criteria
 from app.measures import read_said
 from app.quality import calibration_error
 from app.recalibrated import (

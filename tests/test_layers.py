@@ -3,7 +3,7 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -46,6 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "app.verdicts",
         "app.workload",
     ),
+    ("app.judges",),
     ("app.audit_table", "app.columns", "app.packing", "app.review_tables"),
     ("app.tables",),
     ("app.backup", "app.database", "app.migrate", "app.migrations", "app.restore"),
@@ -124,7 +125,7 @@ def test_the_app_knows_evaluators_only_by_their_protocol_and_the_sentences_they_
     module = name_of(path)
     if not module.startswith(("app", "feedback_ui")):
         return
-    if module in {"app.main", "app.__main__"} or module.startswith("app.commands"):
+    if module in {"app.judges", "app.__main__"} or module.startswith("app.commands"):
         return
     names = {n for n in imports_of(ast.parse(path.read_text())) if n.startswith("evaluators")}
     plain = ("evaluators.protocol", "evaluators.sentences")
@@ -183,13 +184,21 @@ def test_blind_catches_stand_in_two_places_only() -> None:
     assert guilty <= {"app.judge", "app.worker", "evaluators"}
 
 
+def imported(statement: str, names: Sequence[str]) -> str:
+    """Which of the modules are there after a statement in a new process, as a list."""
+    code = f"import sys; {statement}; print([name for name in {names!r} if name in sys.modules])"
+    command = [sys.executable, "-c", code]
+    return subprocess.check_output(command, text=True, cwd=ROOT).strip()
+
+
 def test_the_web_application_imports_no_heavy_library() -> None:
     heavy = ("torch", "transformers", "numpy", "scipy", "sklearn", "pandas", "alembic")
-    code = f"import sys, app.main; print([name for name in {heavy!r} if name in sys.modules])"
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    assert result.stdout.strip() == "[]"
+    assert imported("import app.main", heavy) == "[]"
+
+
+def test_a_process_that_judges_carries_no_web_application() -> None:
+    web = ("fastapi", "starlette", "jinja2", "sqlmodel", "app.main", "app.reports", "feedback_ui")
+    assert imported("import app.judges, app.isolation, app.__main__", web) == "[]"
 
 
 def test_the_top_level_is_as_designed() -> None:

@@ -16,7 +16,7 @@ from app.criteria import Criteria, Criterion
 from app.errors import BadRequest, UnknownField
 from app.guardrail import judge_samples
 from app.judge import judge_batch
-from app.main import find_criteria, find_evaluators, load_all
+from app.judges import find_criteria, find_evaluators, load_all
 from app.quality import measure
 from app.settings import read_settings
 from app.workload import COPIED, realistic_samples

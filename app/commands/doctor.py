@@ -22,7 +22,7 @@ from app.ingest.assemble import TraceReading
 from app.ingest.dialects import EXTRACTOR
 from app.ingest.doctor import Diagnosis, SpanDiagnosis, examine
 from app.ingest.stored import telemetry_of
-from app.main import find_evaluators
+from app.judges import find_evaluators
 from app.reports.numbers import counted
 from app.settings import read_settings
 from app.store.audit import note

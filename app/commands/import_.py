@@ -14,7 +14,7 @@ from app.criteria import read_criteria
 from app.database import open_database, transaction
 from app.errors import BadRequest
 from app.ingest.jsonl import NumberedLine, parse_interaction, parse_line, read_lines
-from app.main import find_evaluators
+from app.judges import find_evaluators
 from app.migrate import migrate
 from app.settings import read_settings
 from app.store.erased import TOLD
