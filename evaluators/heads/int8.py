@@ -23,7 +23,6 @@ from torch import Tensor
 from evaluators.heads.bert import Bert
 from evaluators.heads.packed import Embeddings, Group, Precision
 from evaluators.heads.ranges import Ranges, input_name
-from evaluators.heads.threads import one_thread
 
 Array = NDArray[np.float32]
 
@@ -101,20 +100,15 @@ class Int8Bert:
         """The last states of all tokens, shape (tokens, width)."""
         if self._is_first:
             raise ValueError("this encoder was made for the states of first tokens only")
-        with one_thread():
-            return torch.from_numpy(self._run(ids, types, groups))[_is_real(groups)]
+        found = torch.from_numpy(self._run(ids, types, groups))
+        return found[_is_real(groups)]
 
     def first_states(self, ids: Tensor, types: Tensor, groups: Sequence[Group]) -> Tensor:
         """The last states of the first token of each sequence, shape (sequences, width)."""
-        with one_thread():
-            return torch.from_numpy(self._run(ids, types, groups)[:, 0])
+        return torch.from_numpy(self._run(ids, types, groups)[:, 0])
 
     def _run(self, ids: Tensor, types: Tensor, groups: Sequence[Group]) -> Array:
-        """Last states, shape (sequences, padded length or 1, width).
-
-        Torch must work in one thread here: its others go on spinning for some milliseconds when
-        they have nothing left to do, and take the cores from OpenVINO's.
-        """
+        """Last states, shape (sequences, padded length or 1, width)."""
         real = _is_real(groups)
         states = self._embeddings(ids, types, groups)
         filled = torch.zeros((*real.shape, states.shape[1]))

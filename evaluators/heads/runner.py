@@ -10,7 +10,8 @@ floating-point type; `first` has shape (sequences, width), float32, in the order
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import cast
@@ -32,7 +33,6 @@ from evaluators.heads.bert import Bert
 from evaluators.heads.int8 import Int8Bert, has_int8, padded, product
 from evaluators.heads.packed import DTYPES, Group, PackedBert, Precision, has_bf16, laid_out
 from evaluators.heads.ranges import Ranges
-from evaluators.heads.threads import one_thread
 from evaluators.protocol import Computation
 
 Array = NDArray[np.float32]
@@ -267,7 +267,7 @@ def faster_precision(width: int, *, int8: bool = False) -> Precision:
     works, since the kernel tells the time of a thread that runs on another core up to 4 ms too
     late, which is longer than a product.
     """
-    with one_thread():
+    with _one_thread():
         works = _products(width, int8)
         seconds = dict.fromkeys(works, math.inf)
         for _ in range(PROBE_ROUNDS if len(works) > 1 else 0):
@@ -286,6 +286,16 @@ def _products(width: int, int8: bool) -> dict[str, Callable[[], object]]:
     if int8 and has_int8():
         works["int8"] = product(weight.numpy(), PROBE_ROWS)
     return works
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _linear_work(weight: Tensor, precision: Precision) -> Callable[[], object]:
