@@ -1,8 +1,9 @@
 """Evaluators in a process of their own: whatever happens to one there, the worker goes on.
 
 A call that does not come back in time, or that ends its process, costs the samples of that call
-alone: the process is replaced. An evaluator that keeps on hanging is left alone for a while, and
-one that cannot be loaded until its worker starts again; their samples wait meanwhile.
+alone: the process is replaced. An evaluator that hangs is left alone for a while, so that each time
+costs the others one time limit, and for longer where it keeps on; one that cannot be loaded until
+its worker starts again; their samples wait meanwhile.
 """
 
 import faulthandler
@@ -14,7 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 from app.child import Child, answer_all
-from app.judge import NotAsked, NotJudged, ask, computation_of, make_ready
+from app.judge import NotAsked, NotJudged, NotTogether, ask, computation_of, make_ready
 from app.verdicts import Fault, plain
 from evaluators.protocol import Computation, Evaluator, EvaluatorSpec, Sample
 
@@ -95,8 +96,9 @@ class JudgeHost:
 class Isolated:
     """An evaluator whose work is done by a host; it takes no work while it is in trouble.
 
-    One that did not answer in time is left alone for `pause_seconds`: where people wait, no second
-    one waits as long. One that hangs on and on rests, and after that a single time is enough.
+    One that did not answer in time is left alone for `pause_seconds`: nobody else waits as long at
+    once, and then it is asked one sample at a time until it answers, which finds the one it hangs
+    at. One that hangs on and on rests, and after that a single time is enough.
     """
 
     def __init__(
@@ -115,9 +117,11 @@ class Isolated:
         """Nothing to do: the host loads when it starts."""
 
     def evaluate(self, samples: Sequence[Sample]) -> list[Any]:
-        """What the evaluator says; NotJudged when it fails, NotAsked while it takes no work."""
+        """What it says; NotJudged when it fails, NotAsked or NotTogether where it must wait."""
         if self.trouble is not None:
             raise NotAsked(self.trouble)
+        if self.is_doubtful and len(samples) > 1:
+            raise NotTogether
         answer = self._host.ask(self.spec.name, samples)
         if not isinstance(answer, Fault):
             self._lost = 0
@@ -159,9 +163,11 @@ class Isolated:
         return self._lost > 0
 
 
-def isolate(evaluators: Sequence[Evaluator], host: JudgeHost) -> list[Isolated]:
+def isolate(
+    evaluators: Sequence[Evaluator], host: JudgeHost, *, pause_seconds: float = 0.0
+) -> list[Isolated]:
     """The same evaluators, each doing its work in the host."""
-    return [Isolated(one.spec, host) for one in evaluators]
+    return [Isolated(one.spec, host, pause_seconds=pause_seconds) for one in evaluators]
 
 
 def is_device_fault(fault: Fault) -> bool:

@@ -40,6 +40,10 @@ class NotAsked(Exception):
     """The evaluator takes no work now; the samples must wait."""
 
 
+class NotTogether(Exception):
+    """The evaluator takes one sample at a time now, so that a bad one shows itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one evaluation; `score`, `label` and `passed` are None unless it is scored.
@@ -117,7 +121,7 @@ def ask(evaluator: Evaluator, samples: Sequence[Sample]) -> list[Any] | Fault:
     """What the evaluator says of the samples, one answer each, or the fault it made."""
     try:
         verdicts = list(evaluator.evaluate(samples))
-    except NotAsked:
+    except (NotAsked, NotTogether):
         raise
     except NotJudged as error:
         return error.fault
@@ -154,16 +158,24 @@ def _judge_chunk(
         verdicts = ask(evaluator, samples)
     except NotAsked:
         return [Outcome(status="pending")] * len(samples)
+    except NotTogether:
+        return _judge_singly(evaluator, criterion, samples)
     if isinstance(verdicts, Fault):
         if len(samples) > 1:
-            singles = (_judge_chunk(evaluator, criterion, [sample]) for sample in samples)
-            return [outcome for single in singles for outcome in single]
+            return _judge_singly(evaluator, criterion, samples)
         return [_failure(verdicts, time.perf_counter() - started)]
     seconds = (time.perf_counter() - started) / len(samples)
     pairs = zip(samples, verdicts, strict=True)
     outcomes = [_outcome(criterion, sample, verdict, seconds) for sample, verdict in pairs]
     computation = computation_of(evaluator)
     return [replace(outcome, computation=computation) for outcome in outcomes]
+
+
+def _judge_singly(
+    evaluator: Evaluator, criterion: Criterion, samples: Sequence[Sample]
+) -> list[Outcome]:
+    singles = (_judge_chunk(evaluator, criterion, [sample]) for sample in samples)
+    return [outcome for single in singles for outcome in single]
 
 
 def _outcome(criterion: Criterion, sample: Sample, answer: object, seconds: float) -> Outcome:

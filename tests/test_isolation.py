@@ -1,5 +1,6 @@
 """Judges in a process apart: a hang, a death or a fault costs its own sample and nothing else."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -17,7 +18,9 @@ from app.verdicts import Fault
 from app.worker import troubles_of, work_once
 from evaluators.protocol import Computation, Sample, Verdict
 from tests.builders import WEDNESDAY, save, some_interactions
-from tests.moody import Moody, dead_on_arrival, moody_evaluators
+from tests.moody import Moody, dead_on_arrival, moody_alone, moody_evaluators
+
+BOTH = moody_evaluators()
 
 
 class Clock:
@@ -118,6 +121,59 @@ def test_an_evaluator_that_hung_is_asked_after_the_others_and_rests_after_one_ti
     work_once(engine, [first, last], criteria, settings, now=lambda: WEDNESDAY)
     assert asked == ["other", "moody"]
     assert "3 times in a row" in troubles_of([first, last])["moody@1"]
+    host.end()
+
+
+def test_a_hang_costs_the_others_one_time_limit_and_then_they_are_asked_first(
+    engine: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    host, clock = JudgeHost(moody_evaluators, answer_seconds=1), Clock()
+    first, last = (Isolated(one.spec, host, pause_seconds=5, clock=clock) for one in BOTH)
+    asked: list[tuple[str, int]] = []
+
+    def note(name: str, samples: Sequence[Sample]) -> list[Verdict] | Fault:
+        asked.append((name, len(samples)))
+        return Fault("TimeLimit", "it hangs.") if name == "moody" else [Verdict(0.5)] * len(samples)
+
+    def work(seconds: float) -> list[tuple[str, int]]:
+        clock.seconds, asked[:] = seconds, []
+        work_once(engine, [first, last], criteria, settings, now=lambda: WEDNESDAY)
+        return asked
+
+    host.ask = note  # type: ignore[method-assign]
+    save(engine, some_interactions(3), evaluators=BOTH)
+    assert work(0) == [("moody", 3), ("other", 3)]
+    save(engine, some_interactions(5)[3:], evaluators=BOTH)
+    assert work(4) == [("other", 2)]
+    assert work(6) == [("moody", 1)]
+    assert work(12) == [("moody", 1)]
+    assert "3 times in a row" in troubles_of([first])["moody@1"]
+    with reading(engine) as session:
+        rows = session.exec(select(Evaluation).where(Evaluation.evaluator == "moody")).all()
+    assert Counter(row.status for row in rows) == {"failed": 2, "pending": 3}
+    assert {row.explanation for row in rows} == {None, "The evaluator failed: it hangs."}
+
+
+def test_what_an_evaluator_hangs_at_is_found_and_its_neighbours_lose_no_attempt(
+    engine: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    host, clock = JudgeHost(moody_alone, answer_seconds=0.3), Clock()
+    moody = Isolated(Moody().spec, host, pause_seconds=5, clock=clock)
+    rows = some_interactions(4)
+    rows[1].response = "hang"
+    save(engine, rows, evaluators=[moody])
+    seen = []
+    for clock.seconds in (0, 6, 12):
+        work_once(engine, [moody], criteria, settings, now=lambda: WEDNESDAY)
+        with reading(engine) as session:
+            found = session.exec(select(Evaluation).order_by("id")).all()
+        seen.append([row.status for row in found])
+    assert seen == [
+        ["pending"] * 4,
+        ["scored", "failed", "pending", "pending"],
+        ["scored", "failed", "scored", "scored"],
+    ]
+    assert [row.attempts for row in found] == [1] * 4
     host.end()
 
 

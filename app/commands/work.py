@@ -91,7 +91,8 @@ def isolated_evaluators(settings: Settings, criteria: Criteria, host: JudgeHost)
     found = [one for one in everybody if one.spec.criterion in criteria.by_name]
     for spec in (one.spec for one in everybody if one not in found):
         logger.warning("%r takes no work: no criterion is called %r", spec.name, spec.criterion)
-    evaluators = isolate(found, host)
+    # What an evaluator costs by hanging, the others get before it is asked again.
+    evaluators = isolate(found, host, pause_seconds=settings.judge_seconds)
     try:
         host.start()
     except (EOFError, OSError) as error:

@@ -136,7 +136,9 @@ def record(
         if one.evaluation.id in held:
             spec = by_evaluator[one.evaluation.evaluator, one.evaluation.version]
             values = _values(outcome, spec, now)
-            changes.append({"row_id": one.evaluation.id, **values})
+            # What was not asked did not try: only what may have done harm is ever given up.
+            attempts = one.evaluation.attempts - (outcome.status == "pending")
+            changes.append({"row_id": one.evaluation.id, "attempts": attempts, **values})
             made.append(Contribution(one.interaction, one.evaluation.model_copy(update=values)))
     if changes:
         session.connection().execute(_update_by_id(changes[0]), changes)
