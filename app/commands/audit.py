@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlmodel import Session
 
 from app.backup import digest_of_file
 from app.commands.operator import operator
@@ -14,6 +15,7 @@ from app.criteria import read_criteria
 from app.database import database_at, reading, transaction
 from app.errors import NotFound, UnknownField
 from app.history import History, history_of
+from app.reports.issued import Found, find_issued
 from app.settings import read_settings
 from app.store.audit import Head, entries, note, verify, wrote
 from app.tables import AuditEntry
@@ -21,6 +23,7 @@ from app.tables import AuditEntry
 app = typer.Typer(help="Who did what: the audit log.", no_args_is_help=True)
 
 Project = Annotated[str, typer.Option(help="The project of the answer.")]
+LARGEST_REPORT_BYTES = 64 << 20
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -94,26 +97,43 @@ def interaction(
 
 @app.command()
 def file(
-    path: Annotated[Path, typer.Argument(help="An export or a backup, as it was written.")],
+    path: Annotated[Path, typer.Argument(help="An export, a backup or a report, as it left.")],
     as_json: AsJson = False,
 ) -> None:
-    """Tell by which entries a file left here, byte for byte; exit code 2 where none is known.
+    """Tell whether a file left here as it is, and by which entries; exit code 2 where it did not.
 
-    It proves no more than the log does: see `touchstone audit verify`. A file that was unpacked or
-    saved anew by another program is another file.
+    Exports, backups and the files of `touchstone report` are known byte for byte: one that was
+    unpacked or saved anew by another program is another file. A report that came in another way,
+    from the API, a page or a message, is known by what it says. It proves no more than the log
+    does: see `touchstone audit verify`.
 
-    Example: touchstone audit file labels.csv
+    Example: touchstone audit file report.json
     """
     digest = digest_of_file(path)
     with database_at(read_settings().database_url) as engine, reading(engine) as session:
         found = wrote(session, digest)
+        report = None if found else _as_report(session, path)
+    if report is not None and report.entry is not None and report.is_issued:
+        found = [report.entry]
+    if found and not as_json:
+        typer.echo(f"{path}: {report.sentence if report else 'it left here, byte for byte'}.")
     for one in found:
         typer.echo(json.dumps(one.model_dump(mode="json")) if as_json else _line(one))
+    if report is not None and not report.is_issued:
+        entry = f" Entry {report.entry.seq} issued that." if report.entry is not None else ""
+        raise NotFound(f"{str(path)!r} is no report as it was issued: {report.sentence}.{entry}")
     if not found:
         raise NotFound(
-            f"no export and no backup gave {str(path)!r} as it is (sha256 {digest}): "
+            f"no export, no backup and no report gave {str(path)!r} as it is (sha256 {digest}): "
             "it was changed, comes from elsewhere, or left before the log kept digests"
         )
+
+
+def _as_report(session: Session, path: Path) -> Found | None:
+    """What is known of the file as a report; what is too large for one is not read."""
+    if path.stat().st_size > LARGEST_REPORT_BYTES:
+        return None
+    return find_issued(session, path.read_bytes())
 
 
 def _head(text: str) -> Head:

@@ -12,14 +12,14 @@ from sqlmodel import Session, col, select
 
 from app.commands.learn import learn_week
 from app.commands.operator import operator
-from app.database import open_database, reading, refuse_newer, transaction
+from app.database import database_at, open_database, reading, refuse_newer, transaction
 from app.errors import NotFound, SetupError, UnknownField
 from app.judges import find_criteria, find_evaluators, load_all
 from app.reports import build_report, render_html, render_markdown, render_slack, report_schema
 from app.reports.weeks import last_complete_week, week_bounds, week_of
 from app.settings import Settings, read_settings
 from app.store.interactions import applications
-from app.store.reports import save_report
+from app.store.reports import note_files, save_report
 from app.tables import Interaction
 
 FORMATS = ("json", "html", "md", "slack", "pdf")
@@ -47,6 +47,9 @@ def command(
 ) -> None:
     """Write the report of a week and keep it as issued.
 
+    The audit log keeps the sha256 of every file; `touchstone audit file FILE` tells one that was
+    issued from one that was changed.
+
     Example: touchstone report --week 2026-W47 --out reports
     """
     if schema:
@@ -61,7 +64,10 @@ def command(
     if as_json:
         typer.echo(_dumped(report), nl=False)
     else:
-        _write(report, wanted, out)
+        sums = _write(report, wanted, out)
+        with database_at(settings.database_url) as engine, transaction(engine) as session:
+            note_files(session, operator(), report, sums, now)
+        _tell(report)
     if fail_on_change and any(one["kind"] == "worse" for one in report["findings"]):
         raise typer.Exit(1)
 
@@ -122,15 +128,21 @@ def _pdf(html: str) -> bytes:
     return content
 
 
-def _write(report: dict[str, Any], names: list[str], out: Path) -> None:
+def _write(report: dict[str, Any], names: list[str], out: Path) -> dict[str, str]:
+    """The sha256 of each file, by its name."""
     out.mkdir(parents=True, exist_ok=True)
-    sums = []
+    sums = {}
     for name in names:
         path, content = out / FILES.get(name, f"report.{name}"), render(report, name)
         path.write_bytes(content)
-        sums.append(f"{hashlib.sha256(content).hexdigest()}  {path.name}")
+        sums[path.name] = hashlib.sha256(content).hexdigest()
         typer.echo(f"wrote {path}")
-    (out / "report.sha256").write_text("\n".join(sums) + "\n", encoding="utf-8")
+    lines = [f"{digest}  {name}\n" for name, digest in sums.items()]
+    (out / "report.sha256").write_text("".join(lines), encoding="utf-8")
+    return sums
+
+
+def _tell(report: dict[str, Any]) -> None:
     if report["change_note"]:
         typer.echo(report["change_note"])
     typer.echo(report["verdict"])

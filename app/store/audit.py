@@ -29,7 +29,9 @@ SEALED = (
 AT_A_TIME = 1000
 EXPORTED = "export.written"
 BACKED_UP = "backup.made"
-LEAVING = (EXPORTED, BACKED_UP)
+ISSUED = "report.issued"
+WRITTEN = "report.written"
+LEAVING = (EXPORTED, BACKED_UP, WRITTEN)
 
 
 class Actor(NamedTuple):
@@ -145,12 +147,17 @@ def entries(
 
 
 def wrote(session: Session, digest: str) -> list[AuditEntry]:
-    """The entries by which a file of that sha256 left as an export or a backup."""
-    query = select(AuditEntry).where(
-        col(AuditEntry.action).in_(LEAVING),
-        col(AuditEntry.details).contains(f'"sha256":"{digest}"'),
-    )
-    return list(session.exec(query.order_by(col(AuditEntry.seq))))
+    """The entries by which a file of that sha256 left as an export, a backup or a report."""
+    return [one for one in _with_digest(session, digest) if one.action in LEAVING]
+
+
+def issuing(
+    session: Session, digest: str, *, project: str, about: str, revision: int
+) -> AuditEntry | None:
+    """The entry by which a report that says what has that sha256 was issued as that revision."""
+    found = [one for one in _with_digest(session, digest) if one.action == ISSUED]
+    mine = [one for one in found if (one.project, one.about) == (project, about)]
+    return next((one for one in mine if json.loads(one.details)["revision"] == revision), None)
 
 
 def newest(session: Session, project: str, *, limit: int) -> list[AuditEntry]:
@@ -213,6 +220,14 @@ def note_configuration(
 
 
 CONFIGURATION = "configuration.changed"
+
+
+def _with_digest(session: Session, digest: str) -> list[AuditEntry]:
+    query = select(AuditEntry).where(
+        col(AuditEntry.action).in_((*LEAVING, ISSUED)),
+        col(AuditEntry.details).contains(f'"sha256":"{digest}"', autoescape=True),
+    )
+    return list(session.exec(query.order_by(col(AuditEntry.seq))))
 
 
 def _canonical(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from app.database import exclude_others
-from app.store.audit import SERVER, Actor, note
+from app.store.audit import ISSUED, SERVER, WRITTEN, Actor, note
 from app.tables import Report
 
 
@@ -41,18 +41,41 @@ def save_report(
     )
     session.add(report)
     session.flush()
-    about = f"{week} {application}".strip()
     note(
         session,
         actor,
-        "report.issued",
+        ISSUED,
         now=now,
         project=project,
-        about=about,
+        about=about_of(body),
         revision=revision,
         sha256=body["sha256"],
     )
     return report
+
+
+def note_files(
+    session: Session, actor: Actor, body: Mapping[str, Any], sums: Mapping[str, str], now: datetime
+) -> None:
+    """Note in the audit log the sha256 of each file that an issued report was written to."""
+    files = [{"name": name, "sha256": digest} for name, digest in sums.items()]
+    about, revision = about_of(body), body["revision"]
+    project = body["project"]
+    note(
+        session,
+        actor,
+        WRITTEN,
+        now=now,
+        project=project,
+        about=about,
+        revision=revision,
+        files=files,
+    )
+
+
+def about_of(body: Mapping[str, Any]) -> str:
+    """How the audit log names a report."""
+    return f"{body['week']} {body['application'] or ''}".strip()
 
 
 def load_report(
