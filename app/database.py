@@ -32,7 +32,7 @@ from sqlmodel import Session, SQLModel
 
 from app.errors import Busy, Damaged, SetupError
 
-SCHEMA_HEAD = "0014"
+SCHEMA_HEAD = "0015"
 BUSY_TIMEOUT_SECONDS = 5
 WAIT_MS = 1000 * BUSY_TIMEOUT_SECONDS
 ABSENT = ("no such table", "no such column", "has no column named", "undefinedcolumn")

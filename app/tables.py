@@ -157,8 +157,8 @@ class Interaction(Table, table=True):
 
     __table_args__ = (
         UniqueConstraint("project", "trace_id", "span_id"),
-        Index(None, "project", "started_at", "id"),
-        Index(None, "project", "application", "started_at"),
+        Index(None, "project", "started_at", "id", "received_at"),
+        Index(None, "project", "application", "started_at", "received_at"),
         Index(None, "project", "conversation_id"),
     )
 

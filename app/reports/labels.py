@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -86,6 +87,7 @@ def read_labels(
     verdicts = _verdicts(session, {key[0] for key in current}, chosen)
     queues = _queues(session, scope)
     ends = [period.to_at for period in periods]
+    days_of = cache(lambda id, week: days_in(session, scope, periods[week], queues.get(id)))
     found: list[_Sampled] = []
     for annotation, interaction in current.values():
         fails = _fails(criteria, annotation)
@@ -96,15 +98,17 @@ def read_labels(
             queue = queues.get(annotation.queue_id or 0)
             picked = queue is not None and not speaks_of_all(queue)
             one = one._replace(limits=_limits(queue, scope), is_by_outcome=picked)
-            found.append(_Sampled(one, interaction.started_at, days_in(periods[week], queue)))
+            at, received_at = interaction.started_at, interaction.received_at
+            found.append(_Sampled(one, at, received_at, days_of(annotation.queue_id, week)))
     return _with_one_sample_each(_of_whole_periods(session, scope, periods, found), tallies)
 
 
 class _Sampled(NamedTuple):
-    """A label, when its answer came, and the days that its sample was drawn from."""
+    """A label, when its answer came and got here, and the days its sample was drawn from."""
 
     label: Label
     at: datetime
+    received_at: datetime
     days: Days
 
     @property
@@ -129,7 +133,7 @@ def _of_whole_periods(
     for one in found:
         days = pools.get(one.pool, set())
         counts = whole.get((one.label.week, frozenset(days)), False)
-        is_ours = counts and speaker_for(one.at, days) == one.days
+        is_ours = counts and speaker_for(one.at, one.received_at, days) == one.days
         labels.append(one.label if is_ours else _of_days(one))
     return labels
 
