@@ -140,6 +140,42 @@ def test_report_dashboard_and_trends_mark_the_week_in_which_a_guideline_changed(
     assert "12 Oct, the guideline for reviewers changed" in shown
 
 
+def test_report_dashboard_and_trends_mark_the_week_in_which_another_evaluator_took_over(
+    engine: Engine, criteria: Criteria, now: datetime, settings: Settings
+) -> None:
+    with transaction(engine) as session:
+        write_weeks(session, {week: Plan(n=21) for week in WEEKS[:3]})
+        later = {week: Plan(n=21, evaluator="sentences") for week in WEEKS[3:]}
+        write_weeks(session, later, seed=2)
+    report = report_of(engine, criteria, WEEKS[-1], now)
+    took = "evaluator groundedness-words 1 gave way to groundedness-sentences 1"
+    assert f"W43, {took}." in chart(report)["description"]
+    (found,) = chart(report)["marks"]
+    assert (found["place"], found["label"]) == (1, "evaluator groundedness-sentences")
+    assert [(one["label"], one["n"]) for one in chart(report)["points"]][:2] == [
+        ("W42", 0),
+        ("W43", 21),
+    ]
+    assert took in render_html(report)
+    app = create_app(settings, evaluators=[], criteria=criteria)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert f"2026-W43, {took}." in client.get("/trends?criterion=groundedness").text
+        shown = client.get("/dashboard?from=2026-11-02&to=2026-11-08").text
+    assert f"19 Oct, {took}." in shown
+
+
+def test_an_evaluator_that_judges_beside_another_all_along_is_no_change(
+    engine: Engine, criteria: Criteria, now: datetime
+) -> None:
+    with transaction(engine) as session:
+        write_weeks(session, {week: Plan(n=21) for week in WEEKS})
+        both = {week: Plan(n=15, evaluator="sentences") for week in WEEKS[:-1]}
+        write_weeks(session, both, seed=2)
+    report = report_of(engine, criteria, WEEKS[-1], now)
+    assert chart(report)["marks"] == []
+    assert len(chart(report)["points"]) == len(WEEKS)
+
+
 def test_marks_are_put_into_words_with_their_period() -> None:
     found = marks([{OLD}, {STRICT}], [of("shop", "2.0"), of("shop", "2.1")])
     assert sentence(found, ["W44", "W45"]) == (

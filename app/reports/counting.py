@@ -140,8 +140,22 @@ def count_periods(
     names = [period.name for period in periods]
     tallies = count.tallies(names, _all_received(session, scope, periods, count))
     others = [one for one in used if one not in mine and one.ever > one.recent]
+    before = _sources_of(session, scope, ends, others)
     replaced = frozenset(one.criterion for one in others)
-    return replace(tallies, replaced=replaced, untold=frozenset(untold)), chosen
+    known = replace(tallies, replaced=replaced, others=before, untold=frozenset(untold))
+    return known, chosen
+
+
+def _sources_of(
+    session: Session, scope: Scope, ends: Sequence[datetime], used: Sequence[Used]
+) -> dict[str, list[frozenset[Source]]]:
+    """Per criterion and week what these evaluators judged by."""
+    count = Count(len(ends), keys=())
+    for criterion, evaluator in sorted({(one.criterion, one.evaluator) for one in used}):
+        rows = read_sums(session, scope, ends, {criterion: evaluator}, used, (), keys=())
+        for one in (one for row in rows for one in _of_rollup(row)):
+            count.add(one)
+    return {name: [frozenset(one) for one in found] for name, found in count.sources.items()}
 
 
 def main_evaluators(

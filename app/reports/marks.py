@@ -34,8 +34,7 @@ def marks_of(
     tallies: Tallies, criterion: str, guidelines: Sequence[AbstractSet[str]] = ()
 ) -> list[Mark]:
     """The marks of a criterion's weeks, oldest first."""
-    sources = tallies.sources.get(criterion, [frozenset()] * len(tallies.weeks))
-    return marks(sources, tallies.releases, guidelines)
+    return marks(tallies.judged_by(criterion), tallies.releases, guidelines)
 
 
 def marks(
@@ -79,7 +78,10 @@ def _change(place: int, old: Source, new: Source) -> Mark:
     words = f"evaluator {old.evaluator} {old.version} gave way to {new.evaluator} {new.version}"
     if old.threshold != new.threshold:
         words = f"{words} and {changed}"
-    return Mark(place, "evaluator", f"evaluator {new.version}", words)
+    is_other = old.evaluator != new.evaluator
+    return Mark(
+        place, "evaluator", f"evaluator {new.evaluator if is_other else new.version}", words
+    )
 
 
 def _level(source: Source) -> str:

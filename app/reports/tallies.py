@@ -114,6 +114,8 @@ class Tallies:
     """How many answers those were drawn from; 0 where all were read."""
     replaced: frozenset[str] = frozenset()
     """The criteria of which another evaluator judged earlier weeks."""
+    others: Mapping[str, Sequence[frozenset[Source]]] = field(default_factory=dict)
+    """Per week what other evaluators judged by, of those criteria."""
     untold: frozenset[datetime] = frozenset()
     """The hours that rollups cannot tell, so that their rows were read."""
 
@@ -146,6 +148,7 @@ class Tallies:
             received=tuple(kept(self.received)),
             by_criterion=by_criterion,
             sources={name: kept(found) for name, found in self.sources.items()},
+            others={name: kept(found) for name, found in self.others.items()},
             releases=kept(self.releases),
         )
 
@@ -172,6 +175,12 @@ class Tallies:
         none = [frozenset[Source]()] * (len(self.weeks) - 1)
         sources = {name: [*none, found[-1]] for name, found in self.sources.items()}
         return replace(self, by_criterion=own, sources=sources, reasons=())
+
+    def judged_by(self, criterion: str) -> list[frozenset[Source]]:
+        """What judged each week: the evaluator that counts, or others where it judged nothing."""
+        none = [frozenset[Source]()] * len(self.weeks)
+        mine, others = self.sources.get(criterion, none), self.others.get(criterion, none)
+        return [own or other for own, other in zip(mine, others, strict=True)]
 
     def comparable(self, criterion: str) -> list[bool]:
         """Which weeks the same evaluator, version and threshold judged as the last week; none where

@@ -73,8 +73,8 @@ def heading(material: Material) -> str:
 
 
 def chart_points(material: Material, measure: Measure) -> list[dict[str, Any]]:
-    """One point per week since the first with data."""
-    course, first = measure.course, _first(measure)
+    """One point per week since the first with data, or since the last of another evaluator."""
+    course, first = measure.course, _first(material, measure)
     tones = {1: "concern", -1: "good", 0: ""}
     found = []
     for week, share, flag in zip(material.tallies.weeks, course.shares, course.flags, strict=True):
@@ -95,7 +95,7 @@ def chart_points(material: Material, measure: Measure) -> list[dict[str, Any]]:
 
 def chart_limits(material: Material, measure: Measure) -> dict[str, Any] | None:
     """The centre and the limits for the same weeks, or None while they are unknown."""
-    chart, first = measure.course.chart, _first(measure)
+    chart, first = measure.course.chart, _first(material, measure)
     if chart is None:
         return None
     return {
@@ -105,9 +105,13 @@ def chart_limits(material: Material, measure: Measure) -> dict[str, Any] | None:
     }
 
 
-def _first(measure: Measure) -> int:
+def _first(material: Material, measure: Measure) -> int:
     weeks = [place for place, share in enumerate(measure.course.shares) if share.n]
-    return weeks[0] if weeks else len(measure.course.shares) - 1
+    if not weeks:
+        return len(measure.course.shares) - 1
+    # The mark of a change stands between two weeks.
+    before = any(material.tallies.judged_by(measure.criterion)[: weeks[0]])
+    return weeks[0] - before
 
 
 def _failures(material: Material, measure: Measure) -> str:
@@ -143,7 +147,7 @@ def _chart(material: Material, measure: Measure) -> blocks.Block:
 
 def _shown_marks(material: Material, measure: Measure) -> list[Mark]:
     """The marks on the weeks that the chart shows."""
-    first = _first(measure)
+    first = _first(material, measure)
     guidelines = material.guidelines.get(measure.criterion, ())
     found = marks_of(material.tallies, measure.criterion, guidelines)
     return [replace(mark, place=mark.place - first) for mark in found if mark.place > first]
