@@ -10,12 +10,14 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from app.criteria import Criteria
 from app.errors import Busy
+from app.ingest.thoughts import without_thoughts
 from app.isolation import LOST, Isolated, JudgeHost, Load
-from app.judge import NotAsked, NotJudged, evaluation_json, judge_batch
+from app.judge import NotAsked, NotJudged, Outcome, evaluation_json, judge_batch
 from app.verdicts import Fault
 from evaluators.protocol import Computation, Evaluator, EvaluatorSpec, Sample
 
@@ -161,12 +163,27 @@ def judge_samples(
     samples: Sequence[Sample],
     names: Sequence[str] | None,
 ) -> list[list[EvaluationJson]]:
-    """For each sample its evaluations, by the evaluators of the criteria named or by all."""
+    """For each sample its evaluations, by the evaluators of the criteria named or by all.
+
+    What a reasoning model thinks aloud before its answer is not judged; evidence is told by its
+    place in the response as it was sent.
+    """
     wanted = set(criteria.by_name if names is None else names)
     chosen = [one for one in evaluators if one.spec.criterion in wanted]
+    answers = [replace(one, response=without_thoughts(one.response)) for one in samples]
     rows: list[list[EvaluationJson]] = [[] for _ in samples]
     for evaluator in chosen:
-        outcomes = judge_batch(evaluator, criteria.get(evaluator.spec.criterion), samples)
-        for row, outcome in zip(rows, outcomes, strict=True):
-            row.append(evaluation_json(evaluator.spec, outcome))
+        outcomes = judge_batch(evaluator, criteria.get(evaluator.spec.criterion), answers)
+        for row, outcome, sent, answer in zip(rows, outcomes, samples, answers, strict=True):
+            moved = _moved(outcome, len(sent.response) - len(answer.response))
+            row.append(evaluation_json(evaluator.spec, moved))
     return rows
+
+
+def _moved(outcome: Outcome, n: int) -> Outcome:
+    """The outcome with its evidence so many characters further on in the response."""
+    evidence = [
+        {**piece, "start": piece["start"] + n, "end": piece["end"] + n}
+        for piece in outcome.evidence
+    ]
+    return replace(outcome, evidence=evidence) if n else outcome

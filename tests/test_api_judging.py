@@ -62,6 +62,20 @@ def test_an_empty_response_abstains(client: TestClient) -> None:
     assert "empty" in evaluations["toxicity"]["explanation"]
 
 
+def test_thoughts_before_an_answer_are_not_judged_and_evidence_keeps_its_place(
+    client: TestClient,
+) -> None:
+    said = "<think>He is an idiot.</think>\n\nSee, idiot: 5 days."
+    kind = {**GROUNDED, "response": said.replace("See, idiot: ", "")}
+    silent = {**GROUNDED, "response": "<think>Nothing to say.</think>"}
+    first, second, third = score(client, kind, {**GROUNDED, "response": said}, silent)
+    assert first["toxicity"]["label"] == "none"
+    (piece,) = second["toxicity"]["evidence"]
+    assert said[piece["start"] : piece["end"]] == "idiot"
+    assert piece["start"] == said.rindex("idiot")
+    assert "empty" in third["toxicity"]["explanation"]
+
+
 @pytest.mark.parametrize(
     ("body", "status", "word"),
     [

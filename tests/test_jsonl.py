@@ -67,6 +67,12 @@ def test_only_a_response_is_needed() -> None:
     assert (row.started_at, row.received_at) == (WEDNESDAY, WEDNESDAY)
 
 
+def test_thoughts_before_an_answer_are_no_part_of_it() -> None:
+    row = parse({"response": "<think>\nLet me see.\n</think>\n\nIn 5 days."})
+    assert row.response == "In 5 days."
+    assert row.content_hash == parse({"response": "In 5 days."}).content_hash
+
+
 @pytest.mark.parametrize(
     "occasion",
     [

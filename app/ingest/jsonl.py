@@ -4,8 +4,9 @@
 
 A line may also hold `trace_id`, `span_id`, `application`, `started_at`, `model`, `conversation_id`
 and `user_id`. Other keys are ignored, but one that is nearly one of these is refused: a slip
-must lose no words. The same line read twice is the same interaction, and so are two lines of equal
-words without an `id`, unless these tell two occasions.
+must lose no words. What a reasoning model thinks aloud in tags before its answer is no part of it.
+The same line read twice is the same interaction, and so are two lines of equal words without an
+`id`, unless these tell two occasions.
 """
 
 import gzip
@@ -24,6 +25,7 @@ from typing import Any, NamedTuple, NoReturn
 from app.errors import BadRequest, SetupError
 from app.ingest.lengths import MAX_TEXT
 from app.ingest.otlp import valid_span_id, valid_trace_id
+from app.ingest.thoughts import without_thoughts
 from app.ingest.values import clean_text
 from app.store.interactions import content_hash, hash_user, interaction_id
 from app.tables import Interaction
@@ -119,8 +121,8 @@ def parse_interaction(value: object, *, project: str, now: datetime, where: str)
     """
     line = _Line.of(value, where)
     sample = line.sample()
-    contexts = list(sample.contexts)
-    words = content_hash(sample.prompt, sample.response, contexts)
+    contexts, response = list(sample.contexts), without_thoughts(sample.response)
+    words = content_hash(sample.prompt, response, contexts)
     application = line.text("application", limit=MAX_NAME) or ""
     line_id = line.id()
     told = [line.text(name, limit=MAX_NAME) or "" for name in OCCASION]
@@ -141,7 +143,7 @@ def parse_interaction(value: object, *, project: str, now: datetime, where: str)
         user_hash=hash_user(project, user) if user else None,
         system_prompt=line.text("system_prompt"),
         prompt=sample.prompt,
-        response=sample.response,
+        response=response,
         contexts=contexts,
         content_hash=words,
         segments=({"model": model} if model else {}) | line.segments(),

@@ -9,7 +9,7 @@ _END = re.compile(r"</think>\s*\n")
 
 
 def without_thoughts(text: str) -> str:
-    """The answer alone, where thoughts stand before it in tags.
+    """The answer alone, which is the end of the text, where thoughts stand before it in tags.
 
     The chat templates of DeepSeek-R1 and its like write `<think>` themselves, so that the model
     says its end only, on a line of its own or at the end of one. Thoughts that never end are kept:
