@@ -67,7 +67,7 @@ def write(path: Path, value: object) -> Path:
 def test_every_file_of_a_report_is_known_by_its_bytes(issued: Path, name: str) -> None:
     said = ask(issued / name)
     assert "it left here, byte for byte" in said
-    assert f"report.written {WEEK}: " in said
+    assert f"report.written {WEEK}: file {name}, revision 1, sha256 " in said
 
 
 def test_a_report_from_the_api_or_a_webhook_is_known_by_what_it_says(
@@ -165,7 +165,7 @@ def test_writing_a_report_again_adds_an_entry_and_the_log_stays_whole(
     run(report.command, "--no-study", "--week", WEEK, "--out", str(issued), "--format", "md")
     with transaction(engine) as session:
         acts = [one.action for one in entries(session)]
-        assert acts == ["report.issued", "report.written", "report.written"]
+        assert acts == ["report.issued", *["report.written"] * (len(FORMATS.split(",")) + 1)]
         assert verify(entries(session)).seq == len(acts)
 
 

@@ -58,19 +58,9 @@ def note_files(
     session: Session, actor: Actor, body: Mapping[str, Any], sums: Mapping[str, str], now: datetime
 ) -> None:
     """Note in the audit log the sha256 of each file that an issued report was written to."""
-    files = [{"name": name, "sha256": digest} for name, digest in sums.items()]
-    about, revision = about_of(body), body["revision"]
-    project = body["project"]
-    note(
-        session,
-        actor,
-        WRITTEN,
-        now=now,
-        project=project,
-        about=about,
-        revision=revision,
-        files=files,
-    )
+    where = {"project": body["project"], "about": about_of(body), "revision": body["revision"]}
+    for name, digest in sums.items():
+        note(session, actor, WRITTEN, now=now, **where, file=name, sha256=digest)
 
 
 def about_of(body: Mapping[str, Any]) -> str:
