@@ -15,6 +15,7 @@ from app.criteria import Criteria, Criterion
 from app.database import reading, transaction
 from app.errors import NotFound, UnknownField
 from app.history import history_of
+from app.ingest.outputs import whole_output
 from app.ingest.stored import some_spans
 from app.ingest.telemetry import Span
 from app.ingest.tree import Tree
@@ -203,6 +204,7 @@ def _interaction_page(request: Request, caller: Caller, id: str) -> Response:
         annotations = annotations_of(session, known).get(id, [])
         feedback = feedback_of(session, caller.project, row.trace_id)
         history = history_of(session, caller.project, id, criteria)
+        output = whole_output(session, row)
     judged = sentence_evidence(evaluations)
     mine = {one.criterion: one.final_label for one in annotations if one.reviewer == caller.name}
     return page(
@@ -210,6 +212,7 @@ def _interaction_page(request: Request, caller: Caller, id: str) -> Response:
         "interaction.html",
         caller,
         row=row,
+        output=output,
         judged=judged,
         sentences=sentences_of(row.response, judged),
         passages=passages_of(row.contexts, row.response, judged),

@@ -1,5 +1,6 @@
 """Every page: strict policy, nothing from elsewhere, hostile words as text, small files."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -10,12 +11,13 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from app.criteria import Criteria
-from app.database import transaction
+from app.database import reading, transaction
 from app.main import create_app
 from app.settings import Settings
 from app.store.reports import save_report
 from app.store.workers import beat
 from app.tables import Annotation, Interaction
+from app.worker import work_once
 from feedback_ui.pages import POLICY, static_path
 from tests.builders import (
     FAKE_EVALUATORS,
@@ -378,6 +380,30 @@ def test_a_large_trace_is_shown_some_spans_at_a_time(client: TestClient, engine:
     assert "span-1201." in later
     assert "span-1000." not in later
     assert "?from_span=1" in later
+
+
+def test_an_answer_out_of_an_object_is_shown_with_all_that_the_object_held(
+    client: TestClient, engine: Engine, criteria: Criteria, settings: Settings
+) -> None:
+    whole = {"answer": "In 5 days.", "sources": ["faq-7"], "note": "<b>ask</b>"}
+    outputs = {"output.value": json.dumps(whole)}, {"langfuse.observation.output": whole}
+    plain = {"output.value": json.dumps({"answer": "In 5 days."})}
+    told = [
+        {"input.value": "When?", "langfuse.observation.input": "When?"} | one for one in outputs
+    ]
+    told.append({"input.value": "When?"} | plain)
+    with transaction(engine) as session:
+        for number, attributes in enumerate(told, start=1):
+            span = a_span(trace_id=f"{number:032x}", attributes=attributes)
+            put_spans(session, [span], now=WEDNESDAY)
+    later = WEDNESDAY + timedelta(hours=1)
+    work_once(engine, FAKE_EVALUATORS, criteria, settings, now=lambda: later)
+    with reading(engine) as session:
+        rows = session.exec(select(Interaction).order_by("trace_id")).all()
+    assert [row.response for row in rows] == ["In 5 days."] * 3
+    pages = [client.get(f"/interactions/{row.id}").text for row in rows]
+    assert ["The whole output" in one for one in pages] == [True, True, False]
+    assert all("faq-7" in one and "&lt;b&gt;ask" in one for one in pages[:2])
 
 
 def test_an_evaluator_in_trouble_is_told_on_the_home_page(

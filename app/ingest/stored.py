@@ -19,7 +19,7 @@ from app.store.spans import (
     logs_stored,
     some_entries,
 )
-from app.tables import LogEntry, SpanChunk
+from app.tables import LogEntry, SpanChunk, SpanEntry
 
 TraceKey: TypeAlias = tuple[str, str]
 """Project and trace id."""
@@ -59,11 +59,13 @@ def some_spans(
 ) -> list[Span]:
     """Up to `limit` spans of a trace from position `start` on; unpacks only what holds them."""
     entries = some_entries(session, project, trace_id, start=start, limit=limit)
-    kept = {(project, trace_id, one.span_id): one.chunk for one in entries}
-    spans = [
-        span for chunk in chunks_holding(session, entries) for span in _kept_spans(chunk, kept)
-    ]
-    return sorted(spans, key=lambda span: (span.start_ns, span.span_id))
+    return sorted(_unpacked(session, entries), key=lambda span: (span.start_ns, span.span_id))
+
+
+def one_span(session: Session, project: str, trace_id: str, span_id: str) -> Span | None:
+    """The span of that id, or None where it is not kept."""
+    entry = session.get(SpanEntry, (project, trace_id, span_id))
+    return next(iter(_unpacked(session, [entry])), None) if entry is not None else None
 
 
 def part_of(session: Session, project: str, trace_id: str, *, start: int, limit: int) -> Telemetry:
@@ -78,6 +80,12 @@ def part_of(session: Session, project: str, trace_id: str, *, start: int, limit:
 def logs_of(session: Session, project: str, trace_id: str) -> list[LogRecord]:
     """The log records of a trace in the order of their time."""
     return telemetry_of(session, [(project, trace_id)])[project, trace_id].logs
+
+
+def _unpacked(session: Session, entries: Sequence[SpanEntry]) -> list[Span]:
+    kept = {(one.project, one.trace_id, one.span_id): one.chunk for one in entries}
+    chunks = chunks_holding(session, entries)
+    return [span for chunk in chunks for span in _kept_spans(chunk, kept)]
 
 
 def _kept_spans(chunk: SpanChunk, kept: dict[tuple[str, str, str], bytes]) -> list[Span]:
