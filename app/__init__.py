@@ -14,9 +14,9 @@
 6. **enqueue** (`store/evaluations.py`): one row per evaluator, in the same transaction. An
    evaluator whose words are missing abstains here. Nothing waits in memory.
 7. **claim** (`worker.py`, `store/evaluations.py`): a worker takes rows for a time, with a token.
-8. **judge** (`judge.py`, `isolation.py`, `evaluators/`): batches of plain text become verdicts or
-   abstentions, in a process apart that is replaced when it hangs or dies. No transaction is held.
-   A fault costs the sample that caused it.
+8. **judge** (`outcomes.py`, `isolation.py`, `evaluators/`): batches of plain text become verdicts
+   or abstentions, in a process apart that is replaced when it hangs or dies. No transaction is
+   held. A fault costs the sample that caused it.
 9. **record** and **roll up** (`store/evaluations.py`, `store/rollups.py`): verdict and counts in
    one transaction, and only for who holds the token.
 10. **show** (`api/`, `feedback_ui/`, `reports/`): with interval, coverage and origin, or not at

@@ -17,7 +17,7 @@ from app.criteria import Criteria
 from app.errors import Busy
 from app.ingest.thoughts import without_thoughts
 from app.isolation import LOST, Isolated, JudgeHost, Load
-from app.judge import NotAsked, NotJudged, Outcome, evaluation_json, judge_batch
+from app.outcomes import NotAsked, NotJudged, Outcome, evaluation_json, judge_batch
 from app.verdicts import Fault
 from evaluators.protocol import Computation, Evaluator, EvaluatorSpec, Sample
 

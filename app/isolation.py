@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 from app.child import Child, answer_all
-from app.judge import NotAsked, NotJudged, NotTogether, ask, computation_of, make_ready
+from app.outcomes import NotAsked, NotJudged, NotTogether, ask, computation_of, make_ready
 from app.verdicts import Fault, plain
 from evaluators.protocol import Computation, Evaluator, EvaluatorSpec, Sample
 

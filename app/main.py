@@ -11,9 +11,9 @@ from app.answers import HeadAsGet, HearOut, answer_errors
 from app.criteria import Criteria
 from app.database import open_database
 from app.guardrail import InProcessJudge, JudgeProcess
-from app.judges import find_criteria, find_evaluators
 from app.rates import Rates
 from app.requests import Held
+from app.selection import find_criteria, find_evaluators
 from app.settings import Settings
 from app.writing import Writer
 from evaluators.protocol import Evaluator

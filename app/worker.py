@@ -23,8 +23,8 @@ from app.criteria import Criteria
 from app.database import transaction
 from app.errors import Busy, SetupError
 from app.isolation import Isolated
-from app.judge import Outcome, judge_batch
 from app.outage import LONGEST_WAIT_SECONDS, Outage
+from app.outcomes import Outcome, judge_batch
 from app.settings import Settings
 from app.store.adopting import adopt
 from app.store.evaluations import Claim, claim, record

@@ -18,8 +18,8 @@ from app.criteria import read_criteria
 from app.database import open_database, transaction
 from app.guardrail import judge_samples
 from app.ingest.jsonl import parse_interaction
-from app.judges import find_evaluators, load_all
 from app.migrate import migrate
+from app.selection import find_evaluators, load_all
 from app.settings import read_settings
 from app.store.interactions import save_interactions
 from app.worker import work_once

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from app.commands.bench import score
 from app.criteria import Criterion, read_criteria
-from app.judges import find_evaluators, load_all
+from app.selection import find_evaluators, load_all
 from app.settings import read_settings, share_cores
 from app.workload import realistic_samples
 from benchmarks.tables import Section

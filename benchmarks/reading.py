@@ -11,9 +11,9 @@ from pathlib import Path
 from app.criteria import Criteria, read_criteria
 from app.database import open_database, transaction
 from app.ingest.jsonl import parse_interaction
-from app.judge import Outcome
-from app.judges import find_evaluators
 from app.migrate import migrate
+from app.outcomes import Outcome
+from app.selection import find_evaluators
 from app.settings import read_settings
 from app.store.evaluations import claim, record
 from app.store.interactions import save_interactions

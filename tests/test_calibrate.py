@@ -20,9 +20,8 @@ from app.commands.quality.run import ece_own_labels
 from app.criteria import Criteria
 from app.database import transaction
 from app.errors import NotFound, SetupError
-from app.judge import judge_batch
-from app.judges import find_criteria
 from app.measures import read_said
+from app.outcomes import judge_batch
 from app.quality import calibration_error
 from app.recalibrated import (
     Calibration,
@@ -32,6 +31,7 @@ from app.recalibrated import (
     recalibrate,
 )
 from app.refit import Answer
+from app.selection import find_criteria
 from app.settings import Settings, read_settings
 from app.store.annotations import add_annotations
 from app.tables import Annotation, Evaluation

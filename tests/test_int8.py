@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from app.errors import SetupError
-from app.judges import find_evaluators
+from app.selection import find_evaluators
 from app.settings import read_settings
 from evaluators.engine import ENCODER, PrecisionError, Tokens, WeightsError
 from evaluators.heads import int8

@@ -11,7 +11,7 @@ from sqlmodel import select
 from app.criteria import Criteria
 from app.database import reading
 from app.isolation import LOST_IN_A_ROW, REST_SECONDS, Isolated, JudgeHost, isolate
-from app.judge import NotJudged, judge_batch
+from app.outcomes import NotJudged, judge_batch
 from app.settings import Settings
 from app.tables import Evaluation
 from app.verdicts import Fault

@@ -38,15 +38,15 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "app.child",
         "app.rates",
         "app.isolation",
-        "app.judge",
         "app.outage",
+        "app.outcomes",
         "app.quality",
         "app.recalibrated",
         "app.refit",
         "app.verdicts",
         "app.workload",
     ),
-    ("app.judges",),
+    ("app.selection",),
     ("app.audit_table", "app.columns", "app.packing", "app.review_tables"),
     ("app.tables",),
     ("app.backup", "app.database", "app.migrate", "app.migrations", "app.restore"),
@@ -125,7 +125,7 @@ def test_the_app_knows_evaluators_only_by_their_protocol_and_the_sentences_they_
     module = name_of(path)
     if not module.startswith(("app", "feedback_ui")):
         return
-    if module in {"app.judges", "app.__main__"} or module.startswith("app.commands"):
+    if module in {"app.selection", "app.__main__"} or module.startswith("app.commands"):
         return
     names = {n for n in imports_of(ast.parse(path.read_text())) if n.startswith("evaluators")}
     plain = ("evaluators.protocol", "evaluators.sentences")
@@ -181,7 +181,7 @@ def test_blind_catches_stand_in_two_places_only() -> None:
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or getattr(node.type, "id", "") in {"Exception", "BaseException"})
     }
-    assert guilty <= {"app.judge", "app.worker", "evaluators"}
+    assert guilty <= {"app.outcomes", "app.worker", "evaluators"}
 
 
 def imported(statement: str, names: Sequence[str]) -> str:
@@ -198,7 +198,7 @@ def test_the_web_application_imports_no_heavy_library() -> None:
 
 def test_a_process_that_judges_carries_no_web_application() -> None:
     web = ("fastapi", "starlette", "jinja2", "sqlmodel", "app.main", "app.reports", "feedback_ui")
-    assert imported("import app.judges, app.isolation, app.__main__", web) == "[]"
+    assert imported("import app.selection, app.isolation, app.__main__", web) == "[]"
 
 
 def test_the_top_level_is_as_designed() -> None:

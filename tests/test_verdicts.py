@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.criteria import Criteria
-from app.judge import Outcome, judge_batch
+from app.outcomes import Outcome, judge_batch
 from app.verdicts import MOST_WORDS
 from evaluators.protocol import Abstention, EvaluatorSpec, Evidence, Sample, Verdict
 

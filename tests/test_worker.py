@@ -11,8 +11,8 @@ from sqlmodel import select
 
 from app.criteria import Criteria
 from app.database import open_database, reading, transaction
-from app.judge import Outcome
 from app.migrate import migrate
+from app.outcomes import Outcome
 from app.settings import Settings
 from app.store.evaluations import Claim, claim, coverage, record
 from app.store.extractions import empty_traces

@@ -15,9 +15,9 @@ from app.commands.quality.sets import DevSet, read_set
 from app.criteria import Criteria, Criterion
 from app.errors import BadRequest, UnknownField
 from app.guardrail import judge_samples
-from app.judge import judge_batch
-from app.judges import find_criteria, find_evaluators, load_all
+from app.outcomes import judge_batch
 from app.quality import measure
+from app.selection import find_criteria, find_evaluators, load_all
 from app.settings import read_settings
 from app.workload import COPIED, realistic_samples
 from evaluators.protocol import Evaluator, Sample, Verdict, missing_fields

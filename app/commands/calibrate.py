@@ -13,9 +13,9 @@ from app.calibrate import Fitted, fit_all
 from app.commands.score import whole_file
 from app.database import database_at, reading
 from app.errors import NotFound
-from app.judges import find_criteria, find_evaluators
 from app.recalibrated import Calibration, calibrations_text, read_calibrations
 from app.refit import Quality
+from app.selection import find_criteria, find_evaluators
 from app.settings import Settings, read_settings
 
 NONE = "–"

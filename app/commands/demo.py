@@ -34,7 +34,7 @@ from app.demo.server import (
     wait_for_evaluations,
 )
 from app.demo.traffic import DemoInteraction, demo_traffic
-from app.judges import find_criteria, find_evaluators, load_all
+from app.selection import find_criteria, find_evaluators, load_all
 from app.settings import has_display, read_settings
 
 THUMBS_PER_REQUEST = 100

@@ -22,8 +22,8 @@ from app.ingest.assemble import TraceReading
 from app.ingest.dialects import EXTRACTOR
 from app.ingest.doctor import Diagnosis, SpanDiagnosis, examine
 from app.ingest.stored import telemetry_of
-from app.judges import find_evaluators
 from app.reports.numbers import counted
+from app.selection import find_evaluators
 from app.settings import read_settings
 from app.store.audit import note
 from app.store.extractions import DAYS, count_traces, outdated_traces, recent_tallies

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.judges import find_criteria, find_evaluators
+from app.selection import find_criteria, find_evaluators
 from app.settings import read_settings
 from evaluators.hub import HUB_WEIGHTS
 from evaluators.protocol import EvaluatorSpec

@@ -14,8 +14,8 @@ from app.criteria import read_criteria
 from app.database import open_database, transaction
 from app.errors import BadRequest
 from app.ingest.jsonl import NumberedLine, parse_interaction, parse_line, read_lines
-from app.judges import find_evaluators
 from app.migrate import migrate
+from app.selection import find_evaluators
 from app.settings import read_settings
 from app.store.erased import TOLD
 from app.store.interactions import save_interactions

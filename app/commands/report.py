@@ -14,9 +14,9 @@ from app.commands.learn import learn_week
 from app.commands.operator import operator
 from app.database import database_at, open_database, reading, refuse_newer, transaction
 from app.errors import NotFound, SetupError, UnknownField
-from app.judges import find_criteria, find_evaluators, load_all
 from app.reports import build_report, render_html, render_markdown, render_slack, report_schema
 from app.reports.weeks import last_complete_week, week_bounds, week_of
+from app.selection import find_criteria, find_evaluators, load_all
 from app.settings import Settings, read_settings
 from app.store.interactions import applications
 from app.store.reports import note_files, save_report

@@ -18,7 +18,7 @@ from app.criteria import Criteria
 from app.errors import BadRequest, SetupError, UnknownField
 from app.guardrail import judge_samples
 from app.ingest.jsonl import NumberedLine, SampleLine, parse_line, parse_sample, read_lines
-from app.judges import find_criteria, find_evaluators, load_all
+from app.selection import find_criteria, find_evaluators, load_all
 from app.settings import read_settings
 from evaluators.protocol import Evaluator
 

@@ -19,8 +19,8 @@ from app.database import open_database, refuse_newer
 from app.delivery import by_masked_name, send_report
 from app.errors import SetupError, TouchstoneError
 from app.isolation import Isolated, JudgeHost, isolate
-from app.judges import find_criteria, find_evaluators, load_all
 from app.schedule import tend_reports
+from app.selection import find_criteria, find_evaluators, load_all
 from app.settings import Settings, read_settings
 from app.tables import Report
 from app.worker import run_chore, run_worker, stop_on_signals

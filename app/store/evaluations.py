@@ -16,7 +16,7 @@ from sqlalchemy import Update, bindparam, func, tuple_, update
 from sqlmodel import Session, col, select
 
 from app.database import skip_locked
-from app.judge import Outcome, abstention_for
+from app.outcomes import Outcome, abstention_for
 from app.store.rollups import Contribution, roll_up, rolled_up_totals
 from app.tables import Evaluation, Interaction
 from evaluators.protocol import EvaluatorSpec, Sample

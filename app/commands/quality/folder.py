@@ -14,7 +14,7 @@ from app.commands.quality.plan import read_plan
 from app.commands.quality.run import Bench
 from app.commands.quality.sets import read_set, set_paths
 from app.commands.quality.table import measure_all
-from app.judges import find_criteria, find_evaluators, load_all
+from app.selection import find_criteria, find_evaluators, load_all
 from app.settings import Settings, read_settings
 from evaluators.engine import Encoder, WeightsError
 from evaluators.hub import HUB_EVALUATORS

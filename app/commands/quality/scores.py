@@ -8,7 +8,7 @@ from pathlib import Path
 
 import evaluators
 from app.commands.progress import in_chunks
-from app.judge import computation_of
+from app.outcomes import computation_of
 from evaluators.protocol import Evaluator, Sample, Verdict, missing_fields
 from evaluators.training import controls
 from evaluators.training.controls import Cosine, Overlap

@@ -1,4 +1,4 @@
-"""The judges and the criteria that settings ask for.
+"""The evaluators and the criteria that settings ask for.
 
 Apart from `app.main`, so that the processes which judge do not carry the web application.
 """
