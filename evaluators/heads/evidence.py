@@ -75,24 +75,23 @@ class Reading:
     refuses: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A piece with what is looked up for every claim."""
+class Facts(NamedTuple):
+    """What is looked up in a piece for every claim."""
+
+    words: tuple[str, ...]
+    stems: frozenset[str]
+    numbers: frozenset[str]
+    names: frozenset[str]
+    denies: bool
+    length: float
+    """By how much what a piece adds is divided: a long one holds more by chance."""
+
+
+class Known(NamedTuple):
+    """A piece and its facts."""
 
     piece: Piece
-    words: tuple[str, ...]
-    stems: frozenset[str]
-    numbers: frozenset[str]
-    names: frozenset[str]
-    denies: bool
-
-
-class _Facts(NamedTuple):
-    words: tuple[str, ...]
-    stems: frozenset[str]
-    numbers: frozenset[str]
-    names: frozenset[str]
-    denies: bool
+    facts: Facts
 
 
 def read_sample(sample: Sample) -> Reading:
@@ -121,19 +120,20 @@ def claim_spans(response: str) -> tuple[list[Span], bool]:
 
 
 def _known(piece: Piece) -> Known:
-    return Known(piece, *_facts(piece.text))
+    return Known(piece, _facts(piece.text))
 
 
 @lru_cache(maxsize=KEPT)
-def _facts(text: str) -> _Facts:
+def _facts(text: str) -> Facts:
     """What is looked up in a text; two judges read each piece, and passages come again."""
     listed = tuple(content_words(text))
-    return _Facts(
+    return Facts(
         words=listed,
         stems=frozenset(listed),
         numbers=frozenset(numbers(text) | bare_numbers(text)),
         names=frozenset(names(text)),
         denies=has_negation(text),
+        length=math.sqrt(math.sqrt(8 + len(listed))),
     )
 
 
@@ -158,20 +158,22 @@ class _Whole:
     def of(cls, sample: Sample, known: list[Known]) -> "_Whole":
         frequency: dict[str, int] = {}
         for one in known:
-            for stem in one.stems:
+            for stem in one.facts.stems:
                 frequency[stem] = frequency.get(stem, 0) + 1
         question = sample.prompt.strip()[-QUESTION_CHARACTERS:]
         return cls(
             known=known,
             stems=frozenset(frequency),
-            bigrams=frozenset(pair for one in known for pair in itertools.pairwise(one.words)),
-            numbers=frozenset().union(*(one.numbers for one in known)),
-            names=frozenset().union(*(one.names for one in known)),
+            bigrams=frozenset(
+                pair for one in known for pair in itertools.pairwise(one.facts.words)
+            ),
+            numbers=frozenset().union(*(one.facts.numbers for one in known)),
+            names=frozenset().union(*(one.facts.names for one in known)),
             question=question,
             question_stems=frozenset(content_words(question)),
             question_numbers=frozenset(numbers(question) | bare_numbers(question)),
             frequency=frequency,
-            places=places_of((one.piece.context, one.words) for one in known),
+            places=places_of((one.piece.context, one.facts.words) for one in known),
             is_prose=all(map(is_prose, sample.contexts)),
         )
 
@@ -212,17 +214,17 @@ def _bare(text: str) -> str:
 
 
 def _contradicts(sentence: str, stems: set[str], nearest: Known) -> bool:
-    if not stems or len(stems & nearest.stems) / len(stems) < NEARLY:
+    if not stems or len(stems & nearest.facts.stems) / len(stems) < NEARLY:
         return False
     said = numbers(sentence)
-    other_number = bool(said and nearest.numbers and said - nearest.numbers)
-    return other_number or has_negation(sentence) != nearest.denies
+    other_number = bool(said and nearest.facts.numbers and said - nearest.facts.numbers)
+    return other_number or has_negation(sentence) != nearest.facts.denies
 
 
 def _choose(weights: dict[str, float], wanted: set[str], known: list[Known]) -> list[Known]:
     """Up to `MAX_CHOSEN` pieces, each the one that adds most to what is covered."""
     candidates = [
-        (one, {stem for stem in weights if stem in one.stems}, one.numbers & wanted)
+        (one, {stem for stem in weights if stem in one.facts.stems}, one.facts.numbers & wanted)
         for one in known
     ]
     candidates = [entry for entry in candidates if entry[1] or entry[2]]
@@ -241,7 +243,7 @@ def _gain(
 ) -> float:
     one, shared, found = entry
     gain = math.fsum(weights[stem] * (AGAIN if stem in covered else 1) for stem in shared)
-    return (gain + 0.5 * len(found)) / math.sqrt(math.sqrt(8 + len(one.words)))
+    return (gain + 0.5 * len(found)) / one.facts.length
 
 
 def chosen_pieces(question: str, context: str) -> tuple[Piece, ...]:
@@ -269,13 +271,13 @@ def claim_signals(
 
 def _word_signals(listed: list[str], chosen: list[Known], whole: _Whole) -> list[float]:
     stems = set(listed)
-    near: set[str] = set().union(*(one.stems for one in chosen))
+    near: set[str] = set().union(*(one.facts.stems for one in chosen))
     new = stems - whole.stems - whole.question_stems
     bigrams = list(itertools.pairwise(listed))
     n = len(stems) or 1
     weight = {stem: whole.weight(stem) for stem in stems}
     total = math.fsum(weight.values()) or 1.0
-    best = max((len(stems & one.stems) for one in chosen), default=0)
+    best = max((len(stems & one.facts.stems) for one in chosen), default=0)
     return [
         len(stems & whole.stems) / n,
         len(stems & near) / n,
@@ -285,7 +287,7 @@ def _word_signals(listed: list[str], chosen: list[Known], whole: _Whole) -> list
         min(len(new), 6) / 6,
         sum(pair in whole.bigrams for pair in bigrams) / (len(bigrams) or 1),
         len(stems & whole.question_stems) / n,
-        longest_run(listed, list(chosen[0].words)) / n,
+        longest_run(listed, list(chosen[0].facts.words)) / n,
         min(len(listed), 30) / 30,
         float(len(listed) <= 3),
         min(len(whole.known), 100) / 100,
@@ -294,7 +296,7 @@ def _word_signals(listed: list[str], chosen: list[Known], whole: _Whole) -> list
 
 def _fact_signals(sentence: str, chosen: list[Known], whole: _Whole) -> list[float]:
     said, named = numbers(sentence), names(sentence)
-    near: set[str] = set().union(*(one.numbers for one in chosen))
+    near: set[str] = set().union(*(one.facts.numbers for one in chosen))
     lacking = said - whole.numbers
     strange = {
         name
@@ -307,13 +309,13 @@ def _fact_signals(sentence: str, chosen: list[Known], whole: _Whole) -> list[flo
         float(bool(lacking)),
         len(lacking - whole.question_numbers) / (len(said) or 1),
         len(said - near) / (len(said) or 1),
-        float(bool(said - chosen[0].numbers and chosen[0].numbers)),
+        float(bool(said - chosen[0].facts.numbers and chosen[0].facts.numbers)),
         float(bool(named)),
         float(bool(strange)),
         len(strange) / (len(named) or 1),
         float(denies),
-        float(denies != chosen[0].denies),
-        float(denies and not any(one.denies for one in chosen)),
+        float(denies != chosen[0].facts.denies),
+        float(denies and not any(one.facts.denies for one in chosen)),
         float(whole.is_prose and bool(lacking - whole.question_numbers - COUNTED)),
     ]
 
@@ -328,7 +330,7 @@ def _is_scattered(stems: set[str], whole: _Whole) -> float:
     """How much of a claim the contexts hold, but not the one piece that holds most of it."""
     weights = {stem: whole.weight(stem) for stem in stems}
     held = math.fsum(weights[stem] for stem in stems & whole.stems)
-    best = max(math.fsum(weights[stem] for stem in stems & one.stems) for one in whole.known)
+    best = max(math.fsum(weights[stem] for stem in stems & one.facts.stems) for one in whole.known)
     return (held - best) / (math.fsum(weights.values()) or 1.0)
 
 
