@@ -86,6 +86,20 @@ def test_a_database_that_only_reads_for_a_while_is_busy_and_written_again_afterw
     beat(engine, "w", now)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_was_given_back_to_a_pool_that_could_only_read_is_closed_at_the_next_try(
+    engine: Engine, now: datetime
+) -> None:
+    with only_reading(engine):
+        with reading(engine) as held:
+            held.scalar(text("SELECT 1"))
+            with pytest.raises(Busy, match="cannot write"):
+                beat(engine, "w", now)
+        with pytest.raises(Busy, match="cannot write"):
+            beat(engine, "w", now)
+        assert not is_open(engine.url.database)
+
+
 def test_a_damaged_database_is_told_as_such_and_senders_keep_what_they_have(
     tmp_path: Path, now: datetime
 ) -> None:
