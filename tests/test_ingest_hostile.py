@@ -12,6 +12,7 @@ from app.errors import BadRequest
 from app.ingest.assemble import assemble_trace
 from app.ingest.logs import decode_logs
 from app.ingest.otlp import decode_traces
+from app.ingest.otlp_protobuf import parse
 from app.ingest.repair import repair
 from app.ingest.stored import logs_of, spans_of
 from app.store.interactions import interactions_of_trace, save_interactions
@@ -110,3 +111,33 @@ def test_a_hostile_log_record_is_stored_and_read_back_equal(engine: Engine) -> N
 def test_a_field_without_a_number_is_refused_before_the_rest_is_walked_through() -> None:
     with pytest.raises(BadRequest, match="not a valid protobuf message"):
         repair(bytes(1_000), ExportTraceServiceRequest.DESCRIPTOR)
+
+
+def damaged(n_spans: int, levels: int = 0) -> bytes:
+    """A request in which the name of a span is no UTF-8, and the last span has a deep value."""
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    for number in range(n_spans):
+        spans.add(name=f"span {number}", trace_id=b"t" * 16, span_id=number.to_bytes(8, "big"))
+    value = spans[-1].attributes.add(key="deep").value
+    for _ in range(levels):
+        value = value.array_value.values.add()
+    return request.SerializeToString().replace(b"span 1", b"spa\xff 1", 1)
+
+
+def names_in(body: bytes) -> list[str]:
+    request = parse(ExportTraceServiceRequest, body)
+    return [span.name for span in request.resource_spans[0].scope_spans[0].spans]
+
+
+def test_what_is_good_beside_a_damaged_span_is_the_same_however_it_is_mended() -> None:
+    body, descriptor = damaged(5), ExportTraceServiceRequest.DESCRIPTOR
+    ways = [repair(body, descriptor, is_trusting=one) for one in (True, False)]
+    read = [ExportTraceServiceRequest.FromString(one) for one in ways]
+    assert read[0] == read[1]
+    assert names_in(body) == ["span 0", "spa\ufffd 1", "span 2", "span 3", "span 4"]
+
+
+@pytest.mark.parametrize("levels", [10, 40, 46, 47, 48, 49, 50, 60, 500])
+def test_parts_that_are_read_by_themselves_and_not_together_are_mended_too(levels: int) -> None:
+    assert len(names_in(damaged(3, levels))) == 3

@@ -1,6 +1,7 @@
 """OTLP's protobuf form: bytes to messages, and messages to clean spans and log records."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -23,17 +24,22 @@ DROPPED = ("attributes", "events", "links")
 
 def parse(kind: type[Request], body: bytes) -> Request:
     """The message that the body holds, mended where the library refuses all for one bad value."""
-    try:
+    with suppress(DecodeError):
         return kind.FromString(body)
-    except DecodeError:
-        pass
     try:
-        return kind.FromString(repair(body, cast(Descriptor, kind.DESCRIPTOR)))
+        return _mended(kind, body)
     except (DecodeError, BadRequest):
         raise BadRequest(
             f"the body is not a valid {kind.DESCRIPTOR.name}; it is cut off, damaged, or belongs "
             "to another path (traces to /v1/traces, logs to /v1/logs)"
         ) from None
+
+
+def _mended(kind: type[Request], body: bytes) -> Request:
+    descriptor = cast(Descriptor, kind.DESCRIPTOR)
+    with suppress(DecodeError):
+        return kind.FromString(repair(body, descriptor))
+    return kind.FromString(repair(body, descriptor, is_trusting=False))
 
 
 def spans_in(
