@@ -1,5 +1,6 @@
 """Run faults at full length and write down what was found."""
 
+import argparse
 import os
 import platform
 import sys
@@ -15,13 +16,26 @@ REPORT = Path("benchmarks/faults.md")
 
 
 def main() -> None:
-    wanted = {word for word in sys.argv[1:] if not word.startswith("-")}
+    wanted = set(_asked())
     broken = False
     for one in sorted(FAULTS, key=lambda one: one.number):
         for database in one.databases if not wanted or one.number in wanted else ():
             found = run(one, database)
             broken = broken or bool(found.wrong)
     sys.exit(1 if broken else 0)
+
+
+def _asked() -> list[str]:
+    numbers = sorted({one.number for one in FAULTS})
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults", description=f"{__doc__} All of them take about an hour."
+    )
+    parser.add_argument("fault", nargs="*", help=f"a number such as F01, of {', '.join(numbers)}")
+    asked: list[str] = parser.parse_args().fault
+    unknown = sorted(set(asked) - set(numbers))
+    if unknown:
+        parser.error(f"there is no fault {', '.join(unknown)}; there are {', '.join(numbers)}")
+    return asked
 
 
 def run(one: Fault, database: str) -> Found:
