@@ -14,7 +14,7 @@ from evaluators.engine import ENCODER, PrecisionError, Tokens, WeightsError
 from evaluators.heads import int8
 from evaluators.heads import runner as heads_runner
 from evaluators.heads.bert import Bert
-from evaluators.heads.int8 import has_int8, rounded
+from evaluators.heads.int8 import has_int8, product, rounded
 from evaluators.heads.ranges import (
     FILE,
     Ranges,
@@ -61,6 +61,32 @@ def test_it_is_near_to_fp32(bert: Bert, runner: Runner) -> None:
 
 
 @needs_int8
+@pytest.mark.parametrize("value", [0.4, 1.0])
+def test_a_sum_of_large_products_is_not_cut_off(value: float) -> None:
+    found = product(np.full((64, 64), value, np.float32), 64)()
+    assert np.abs(found - 64 * value**2).max() < 0.02 * 64 * value**2
+
+
+def test_where_sums_are_cut_off_there_is_no_int8(
+    bert: Bert, ranges: Ranges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(int8, "overflows", lambda: True)
+    assert not has_int8()
+    faster_precision.cache_clear()
+    assert Runner(bert, device="cpu", ranges=ranges).precision in ("fp32", "bf16")
+    faster_precision.cache_clear()
+    with pytest.raises(PrecisionError, match="no exact int8"):
+        Runner(bert, device="cpu", precision="int8", ranges=ranges)
+
+
+def test_a_product_that_is_cut_off_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kept, is_cut in ((1.0, False), (0.5, True)):
+        made = np.full((int8.PROBED, int8.PROBED), kept * int8.PROBED, np.float32)
+        monkeypatch.setattr(int8, "product", lambda weight, rows, made=made: lambda: made)
+        assert int8.overflows.__wrapped__() is is_cut
+
+
+@needs_int8
 def test_a_sequence_has_the_same_states_in_any_batch(runner: Runner) -> None:
     together = runner.run(SEQUENCES, tokens=True).tokens
     assert together is not None
@@ -91,6 +117,7 @@ def test_it_is_among_the_precisions_that_are_tried(bert: Bert, ranges: Ranges) -
     assert chosen == faster_precision(bert.width, int8=True)
 
 
+@needs_int8
 def test_without_ranges_there_is_no_int8(bert: Bert) -> None:
     assert Runner(bert, device="cpu").precision != "int8"
     with pytest.raises(ValueError, match="needs the ranges"):
@@ -125,7 +152,7 @@ def test_a_precision_that_cannot_be_had_is_refused_with_what_to_do(
 ) -> None:
     monkeypatch.setattr(heads_runner, "has_int8", lambda: False)
     monkeypatch.setattr(heads_runner, "has_bf16", lambda: False)
-    with pytest.raises(PrecisionError, match="no int8 on this machine; ask for"):
+    with pytest.raises(PrecisionError, match="no exact int8 on this machine"):
         Runner(bert, device="cpu", precision="int8", ranges=ranges)
     with pytest.raises(PrecisionError, match="does not compute in bf16; ask for"):
         Runner(bert, device="cpu", precision="bf16", ranges=ranges)

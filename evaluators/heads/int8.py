@@ -47,6 +47,8 @@ PADDED_TO = 16
 """Of which number of tokens the length of a batch is a multiple: few shapes need few plans."""
 PLANS = 64
 """For how many shapes OpenVINO keeps its plan of a map; each takes memory."""
+PROBED = 64
+"""The width of the product that is tried with the largest numbers."""
 UNSEEN = -1e4
 """What is added to the attention to padding."""
 
@@ -57,14 +59,27 @@ log = logging.getLogger(__name__)
 
 
 def has_int8() -> bool:
-    """Whether OpenVINO is installed and computes in whole numbers on this machine."""
+    """Whether OpenVINO is installed and computes rightly in whole numbers on this machine."""
     if importlib.util.find_spec("openvino") is None:
         return False
     try:
-        return "INT8" in openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        able = openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return "INT8" in able and not overflows()
     except (ImportError, RuntimeError) as error:
         log.warning("OpenVINO does not work here (%s); the judges run without int8", error)
         return False
+
+
+@cache
+def overflows() -> bool:
+    """Whether this processor cuts off sums of products of large whole numbers.
+
+    Without VNNI or AMX, two products of eight bits are added in sixteen, which cannot hold them:
+    OpenVINO's guide to quantization calls it the saturation issue.
+    """
+    largest = np.ones((PROBED, PROBED), np.float32)
+    found = product(largest, PROBED)()
+    return bool(np.abs(found - PROBED).max() > PROBED / 20)
 
 
 @cache
@@ -170,14 +185,14 @@ def rounded(weight: Array, low: Array, high: Array, *, is_gelu: bool = False) ->
     return Rounded(weight * share, 1 / share, -zero * step, (STEPS - zero) * step)
 
 
-def product(weight: Array, rows: int) -> Callable[[], object]:
+def product(weight: Array, rows: int) -> Callable[[], Array]:
     """A product of so many rows with a weight of shape (out, in), as an encoder computes it."""
     ends = np.ones(weight.shape[1], np.float32)
     given = operations().parameter([rows, weight.shape[1]], np.float32)
     found = multiplied(given, rounded(weight, -ends, ends))
     request = compiled(openvino().Model([found], [given], "product")).create_infer_request()
     states = np.resize(weight, (rows, weight.shape[1]))
-    return lambda: request.infer([states], share_inputs=True)
+    return lambda: np.asarray(request.infer([states], share_inputs=True)[0])
 
 
 def multiplied(states: Node, by: Rounded) -> Node:

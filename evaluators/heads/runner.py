@@ -251,7 +251,10 @@ def grouped(lengths: Sequence[int]) -> list[Group]:
 
 def _check_precision(wanted: Wanted, device: str) -> None:
     if wanted == "int8" and not has_int8():
-        raise PrecisionError("OpenVINO has no int8 on this machine; ask for the precision auto")
+        raise PrecisionError(
+            "OpenVINO has no exact int8 on this machine, as on processors without VNNI; ask for "
+            "the precision auto, bf16 or fp32"
+        )
     if wanted == "bf16" and device == "cpu" and not has_bf16():
         raise PrecisionError(
             "this processor does not compute in bf16; ask for the precision auto, int8 or fp32"
