@@ -64,7 +64,7 @@ def test_it_is_near_to_fp32(bert: Bert, runner: Runner) -> None:
 @pytest.mark.parametrize("value", [0.4, 1.0])
 def test_a_sum_of_large_products_is_not_cut_off(value: float) -> None:
     found = product(np.full((64, 64), value, np.float32), 64)()
-    assert np.abs(found - 64 * value**2).max() < 0.02 * 64 * value**2
+    assert np.abs(found - 64 * value**2).max() < 0.05 * 64 * value**2
 
 
 def test_where_sums_are_cut_off_there_is_no_int8(
